@@ -1081,6 +1081,26 @@ return null;
 end
 $$;
 
+CREATE FUNCTION public.note_down_since_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if new.state = 'connected' then
+        new.down_since := null;
+
+elsif tg_op = 'UPDATE' and old.state <> 'connected' then
+        new.down_since := coalesce(old.down_since, old.changed_at);
+
+else
+        new.down_since := new.changed_at;
+
+end if;
+
+return new;
+
+end
+$$;
+
 CREATE FUNCTION public.note_media_leftovers() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1855,8 +1875,11 @@ CREATE TABLE public.instance_connections (
     state text NOT NULL,
     phone text,
     reason text,
-    changed_at timestamp with time zone NOT NULL
+    changed_at timestamp with time zone NOT NULL,
+    down_since timestamp with time zone
 );
+
+COMMENT ON COLUMN public.instance_connections.down_since IS 'Since when the session is not connected, whatever state it had meanwhile; null: it is connected, or its state has not changed since this is noted.';
 
 CREATE TABLE public.instance_leases (
     instance_id text NOT NULL,
@@ -2331,7 +2354,11 @@ CREATE TABLE public.traffic (
     callbacks_failed integer NOT NULL,
     failures jsonb NOT NULL,
     latency_ms bigint NOT NULL,
-    latency_counts integer[] NOT NULL
+    latency_counts integer[] NOT NULL,
+    waiting_max integer DEFAULT 0 NOT NULL,
+    callbacks_timed integer DEFAULT 0 NOT NULL,
+    callback_lag_ms bigint DEFAULT 0 NOT NULL,
+    callback_lag_max_ms bigint DEFAULT 0 NOT NULL
 );
 
 COMMENT ON TABLE public.traffic IS 'Sums that the nodes write once per period; an instance without activity has no row.';
@@ -2345,6 +2372,14 @@ COMMENT ON COLUMN public.traffic.failures IS 'How many messages failed for good,
 COMMENT ON COLUMN public.traffic.latency_ms IS 'Milliseconds from acceptance, or the scheduled time, to WhatsApp''s receipt; the sum over `sent`.';
 
 COMMENT ON COLUMN public.traffic.latency_counts IS 'How many of `sent` took at most each bound of gateway/observability/traffic.py, and how many took longer.';
+
+COMMENT ON COLUMN public.traffic.waiting_max IS 'The most messages that waited at one of the samples of the period; of an account, of all its queues at once.';
+
+COMMENT ON COLUMN public.traffic.callbacks_timed IS 'How many of `callbacks_delivered` have a lag: a node of the release before counts none.';
+
+COMMENT ON COLUMN public.traffic.callback_lag_ms IS 'Milliseconds from the event to the answer of the receiver; the sum over `callbacks_timed`.';
+
+COMMENT ON COLUMN public.traffic.callback_lag_max_ms IS 'The longest lag of the period.';
 
 CREATE TABLE public.traffic_flushes (
     id uuid NOT NULL,
@@ -3058,6 +3093,8 @@ CREATE TRIGGER account_changed AFTER DELETE OR UPDATE ON public.accounts FOR EAC
 CREATE TRIGGER api_key_changed AFTER INSERT OR DELETE OR UPDATE ON public.api_keys FOR EACH ROW EXECUTE FUNCTION public.notify_api_key_changed_v1();
 
 CREATE TRIGGER connection_changed AFTER INSERT OR UPDATE ON public.instance_connections FOR EACH ROW EXECUTE FUNCTION public.notify_connection_changed_v1();
+
+CREATE TRIGGER down_since_noted BEFORE INSERT OR UPDATE OF state ON public.instance_connections FOR EACH ROW EXECUTE FUNCTION public.note_down_since_v1();
 
 CREATE TRIGGER foreign_retry_skipped BEFORE UPDATE ON public.webhook_dead_letters FOR EACH ROW WHEN (((new.webhook_id <> '00000000-0000-0000-0000-000000000000'::uuid) AND (new.status = 'processing'::text) AND (old.status <> 'processing'::text) AND (NOT (new.retried_at IS DISTINCT FROM old.retried_at)))) EXECUTE FUNCTION public.skip_foreign_retry_v1();
 

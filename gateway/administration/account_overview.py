@@ -59,7 +59,7 @@ class _Instance:
     state: str
     phone: str | None
     reason: str | None
-    changed_at: datetime | None
+    down_since: datetime
     paused: bool
     pause_changed_at: datetime | None
     hold_kind: str | None
@@ -239,7 +239,7 @@ def _shown(row: _Instance) -> OverviewInstance:
         state=row.state,
         state_text=_sentence_of(row.state),
         reason=row.reason,
-        down_since=utc(row.changed_at or row.created_at) if is_down else None,
+        down_since=utc(row.down_since) if is_down else None,
         waiting=row.waiting,
         failed=row.failed,
         last_message_at=utc(row.last_message_at),

@@ -52,6 +52,10 @@ class _Sums:
     callbacks_failed: int = 0
     latency_ms: int = 0
     latency_counts: tuple[int, ...] = _NO_LATENCY
+    waiting: int = 0
+    callbacks_timed: int = 0
+    callback_lag_ms: int = 0
+    callback_lag_max_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +147,8 @@ def _point(sums: _Sums, at: datetime, failures: Mapping[str, int]) -> TrafficPoi
         callbacks_failed=sums.callbacks_failed,
         latency_ms=sums.latency_ms,
         latency_counts=sums.latency_counts,
+        waiting=sums.waiting,
+        callbacks_timed=sums.callbacks_timed,
+        callback_lag_ms=sums.callback_lag_ms,
+        callback_lag_max_ms=sums.callback_lag_max_ms,
     )

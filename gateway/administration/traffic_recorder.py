@@ -1,4 +1,7 @@
-"""Writes the traffic that a node counted: one statement after each period, and one at the stop."""
+"""Writes the traffic that a node counted, and how many messages wait, for charts.
+
+Counts are written by one statement after each period, and one at the stop.
+"""
 
 import asyncio
 import uuid
@@ -16,6 +19,7 @@ from gateway.observability.traffic import TrafficCounts, TrafficSums
 from gateway.periodic_loop import PeriodicLoop
 
 _RECORD = query("traffic", "record")
+_SAMPLE_WAITING = query("traffic", "sample_waiting")
 _DELETE_EXPIRED = query("traffic", "delete_expired")
 _DELETE_EXPIRED_FLUSHES = query("traffic", "delete_expired_flushes")
 
@@ -75,6 +79,18 @@ class TrafficRecorder:
         sums = orjson.dumps(flush.sums).decode()
         await self._database.execute(_RECORD, flush_id=flush.id, sums=sums)
         self._doubtful = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSampler:
+    """Notes how many messages wait, in all queues: it need run on one node only."""
+
+    database: Database
+    counts: TrafficCounts
+
+    async def sample(self) -> None:
+        """Keeps the most of the present period; repeated, it changes nothing."""
+        await self.database.execute(_SAMPLE_WAITING, at=self.counts.period())
 
 
 @dataclass(frozen=True, slots=True)

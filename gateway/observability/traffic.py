@@ -26,7 +26,8 @@ class TrafficSums:
     """The sums of one instance in the period that begins at `at`.
 
     `failures` are messages that failed for good, by class of error; `latency_counts` has one count
-    for each bound and one for what took longer.
+    for each bound and one for what took longer. `callback_lag_ms` is the sum over the
+    `callbacks_timed`.
     """
 
     instance_id: str
@@ -41,11 +42,21 @@ class TrafficSums:
     latency_counts: list[int] = field(
         default_factory=lambda: [0] * (len(LATENCY_BOUNDS_SECONDS) + 1)
     )
+    callbacks_timed: int = 0
+    callback_lag_ms: int = 0
+    callback_lag_max_ms: int = 0
 
     def add_sent(self, seconds: float) -> None:
         self.sent += 1
         self.latency_ms += round(seconds * 1_000)
         self.latency_counts[bisect_left(LATENCY_BOUNDS_SECONDS, seconds)] += 1
+
+    def add_delivered(self, lag_seconds: float) -> None:
+        lag_ms = round(lag_seconds * 1_000)
+        self.callbacks_delivered += 1
+        self.callbacks_timed += 1
+        self.callback_lag_ms += lag_ms
+        self.callback_lag_max_ms = max(self.callback_lag_max_ms, lag_ms)
 
 
 class TrafficCounts:
@@ -70,30 +81,31 @@ class TrafficCounts:
     def received(self, instance_id: str) -> None:
         self._of(instance_id).received += 1
 
-    def posted(self, instance_id: str, *, delivered: bool) -> None:
-        """Counts an attempt to post a callback."""
-        sums = self._of(instance_id)
-        if delivered:
-            sums.callbacks_delivered += 1
-        else:
-            sums.callbacks_failed += 1
+    def delivered(self, instance_id: str, *, lag_seconds: float) -> None:
+        """Counts a callback that its receiver took so long after the event."""
+        self._of(instance_id).add_delivered(max(0.0, lag_seconds))
+
+    def not_delivered(self, instance_id: str) -> None:
+        """Counts an attempt to post a callback that failed."""
+        self._of(instance_id).callbacks_failed += 1
 
     def take(self, *, ended: bool) -> Sequence[TrafficSums]:
         """Removes and returns the sums of periods that have *ended*, or of all periods."""
-        current = self._period()
+        current = self.period()
         taken = [key for key in self._sums if not ended or key[1] < current]
         return [self._sums.pop(key) for key in taken]
 
     def seconds_to_next_period(self) -> float:
-        ends_at = self._period() + timedelta(seconds=PERIOD_SECONDS)
+        ends_at = self.period() + timedelta(seconds=PERIOD_SECONDS)
         return (ends_at - self._clock.now()).total_seconds()
 
     def _of(self, instance_id: str) -> TrafficSums:
-        key = (instance_id, self._period())
+        key = (instance_id, self.period())
         if (sums := self._sums.get(key)) is None:
             sums = self._sums[key] = TrafficSums(*key)
         return sums
 
-    def _period(self) -> datetime:
+    def period(self) -> datetime:
+        """Returns the beginning of the present period."""
         period = timedelta(seconds=PERIOD_SECONDS)
         return _EPOCH + (self._clock.now() - _EPOCH) // period * period

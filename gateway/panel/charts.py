@@ -101,13 +101,13 @@ class Charts:
         """Returns what shows a value where the pointer is."""
         slot = _WIDTH / max(1, len(points))
         seconds = [f" / {self.number(each.value)}" for each in compared] or [""] * len(points)
-        return Markup("").join(
+        targets = Markup("").join(
             Markup(
-                '<rect class="chart-target" x="{:.1f}" y="0" width="{:.1f}" height="{}">'
-                "<title>{}: {}{}</title></rect>"
+                '<rect x="{:.1f}" width="{:.1f}" height="{}"><title>{}: {}{}</title></rect>'
             ).format(number * slot, slot, _HEIGHT, p.label, self.number(p.value), second)
             for number, (p, second) in enumerate(zip(points, seconds, strict=True))
         )
+        return Markup('<g class="chart-targets">{}</g>').format(targets)
 
     def _figure(
         self,

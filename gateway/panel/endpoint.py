@@ -19,6 +19,7 @@ from gateway.errors import (
     UnknownRoute,
 )
 from gateway.observability.error_reports import report_error
+from gateway.panel.addresses import own_path
 from gateway.panel.cookies import (
     LANGUAGE_COOKIE,
     THEME_COOKIE,
@@ -37,7 +38,7 @@ from gateway.panel.navigation import NavEntry
 from gateway.panel.page import PREFIX, PageRoute
 from gateway.panel.services import PanelContext
 from gateway.panel.uploads import UploadReader, is_multipart
-from gateway.panel.visit import Visit, own_path
+from gateway.panel.visit import Visit
 from gateway.users.sessions import SESSION_COOKIE
 
 _THEMES = frozenset({"light", "dark"})

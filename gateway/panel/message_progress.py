@@ -7,9 +7,10 @@ from typing import Final
 from gateway.contract.extensions.queue_control import ReadQueued, TrackedMessage
 from gateway.errors import NotFound
 from gateway.instances.store import Instance
+from gateway.panel.addresses import is_id
 from gateway.panel.languages import N_
 from gateway.panel.message_words import MessageWords
-from gateway.panel.visit import Visit, is_id
+from gateway.panel.visit import Visit
 
 _FINAL: Final = frozenset({"read", "played", "failed", "canceled"})
 _HASTY_SECONDS, _PATIENT_SECONDS, _LONGEST_SECONDS = 60, 600, 86_400

@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from gateway.instances.store import Instance
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.cookies import Flash
-from gateway.panel.visit import NoAccount, NoInstance, Visit
+from gateway.panel.visit import Visit
 
 BASE: Final = "/panel/privacy"
 

@@ -1,6 +1,5 @@
 """What the pages of the queue show: its state, its lanes, what failed, and who stopped it."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,15 +11,12 @@ from gateway.contract.extensions.queue_control import (
     FailedPage,
     ListFailed,
     QueueSettings,
-    QueueStats,
     ReadQueueSettings,
-    ReadQueueStats,
 )
+from gateway.contract.extensions.queue_head import QueueHead, ReadQueueHead
 from gateway.contract.extensions.queue_lanes import (
     LaneMessage,
     LaneName,
-    LanePage,
-    ListLane,
     QueueLanes,
     ReadLanes,
 )
@@ -48,31 +44,32 @@ class LastChange:
 class QueueNow:
     """The queue at a glance."""
 
-    stats: QueueStats
+    head: QueueHead
     lanes: QueueLanes
     last_change: LastChange | None
 
     @property
     def mode(self) -> Mode:
         """What the queue does now; the first thing that stops it."""
-        if self.stats.paused:
+        if self.head.paused:
             return "paused"
-        if not self.stats.connected:
+        if not self.head.connected:
             return "disconnected"
-        if self.stats.hold_kind:
-            return self.stats.hold_kind
-        if self.lanes.sending:
+        if self.head.hold_kind:
+            return self.head.hold_kind
+        if self.head.sending:
             return "sending"
         return "waiting" if self.waiting else "idle"
 
     @property
     def waiting(self) -> int:
         """Counts the messages that wait for their turn, with the one that is being sent."""
-        return sum(lane.waiting for lane in self.lanes.lanes) + bool(self.lanes.sending)
+        return sum(lane.waiting for lane in self.lanes.lanes) + bool(self.head.sending)
 
     @property
-    def sending(self) -> LaneMessage | None:
-        return self.lanes.sending
+    def seconds_to_empty(self) -> float:
+        """Estimates from the usual pause, the delays of the next messages and a hold."""
+        return self.waiting * self.head.seconds_per_message + self.head.hold_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,31 +90,38 @@ class LanesView:
     failed_count: int
 
 
-async def read_now(visit: Visit, instance: Instance) -> QueueNow:
-    stats: QueueStats = await visit.execute(ReadQueueStats(), instance)
-    lanes: QueueLanes = await visit.execute(ReadLanes(), instance)
-    return QueueNow(stats, lanes, await _last_change(visit, instance, is_paused=stats.paused))
+async def read_now(visit: Visit, instance: Instance, lanes: QueueLanes) -> QueueNow:
+    head: QueueHead = await visit.execute(ReadQueueHead(), instance)
+    return QueueNow(head, lanes, await _last_change(visit, instance, is_paused=head.paused))
 
 
-async def read_lanes(visit: Visit, instance: Instance) -> LanesView:
-    lanes: QueueLanes = await visit.execute(ReadLanes(), instance)
-    counts = {each.lane: each.waiting for each in lanes.lanes}
-    pages = await asyncio.gather(*(_first_of(visit, instance, name, counts) for name in LANE_NAMES))
+async def read_lanes(visit: Visit, instance: Instance, lanes: QueueLanes) -> LanesView:
+    head: QueueHead = await visit.execute(ReadQueueHead(first=_SHOWN), instance)
+    views = [
+        # What came since it was counted is shown, too.
+        LaneView(each.lane, max(each.waiting, len(head.first[each.lane])), head.first[each.lane])
+        for each in lanes.lanes
+    ]
     failed = FailedPage(messages=(), paging_state=None, has_more=False, queue_length=0)
     if lanes.failed:
         failed = await visit.execute(
             ListFailed(latest_first=True, page_size=_SHOWN_FAILED), instance
         )
-    return LanesView(pages, failed, lanes.failed)
+    return LanesView(views, failed, lanes.failed)
 
 
-async def _first_of(
-    visit: Visit, instance: Instance, name: LaneName, counts: dict[LaneName, int]
-) -> LaneView:
-    if not counts[name]:
-        return LaneView(name, 0, ())
-    page: LanePage = await visit.execute(ListLane(lane=name, page_size=_SHOWN), instance)
-    return LaneView(name, counts[name], page.messages)
+async def count_lanes(visit: Visit, instance: Instance) -> QueueLanes:
+    """Counts what waits. The live parts of all tabs share it where it is slow."""
+    visit.caller.require_instance(instance.account_id, instance.id)
+
+    async def count() -> QueueLanes:
+        counted: QueueLanes = await visit.execute(ReadLanes(), instance)
+        return counted
+
+    if not visit.is_htmx:  # a page, perhaps after a change
+        return await count()
+    shared: QueueLanes = await visit.services.recent.get(f"lanes {instance.id}", count)
+    return shared
 
 
 async def read_settings(visit: Visit, instance: Instance) -> QueueSettings:

@@ -1,4 +1,4 @@
-"""The traffic of an account as charts: what was sent, received and delivered over a time."""
+"""The traffic of an account as charts: what waited, was sent and came over a time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -81,10 +81,23 @@ async def traffic_charts(visit: Visit, account: Account) -> TrafficCharts:
     drawer = _Drawer(visit, span, traffic.points)
     return TrafficCharts(
         span,
-        [drawer.sent(), drawer.failed(), drawer.received(), drawer.seconds(), drawer.callbacks()],
+        [
+            drawer.sent(),
+            drawer.waiting(),
+            drawer.seconds(),
+            drawer.failed(),
+            drawer.received(),
+            drawer.callbacks(),
+            drawer.callback_lag(),
+        ],
         sum(each.accepted for each in traffic.points),
         not any(
-            each.accepted or each.sent or each.received or each.failed or each.callbacks_failed
+            each.accepted
+            or each.sent
+            or each.received
+            or each.failed
+            or each.callbacks_failed
+            or each.waiting
             for each in traffic.points
         ),
     )
@@ -116,6 +129,24 @@ class _Drawer:
             ),
             gettext("Where the dashed line is higher, more came in than left: the queue grew."),
             is_wide=True,
+        )
+
+    def waiting(self) -> TrafficChart:
+        gettext = self.visit.gettext
+        title = gettext("Waiting")
+        most = max(self.points, key=lambda p: p.waiting)
+        count = self._formats.number(most.waiting)
+        return TrafficChart(
+            title,
+            count,
+            gettext("at most"),
+            self._charts.area(
+                self._series(lambda p: p.waiting),
+                title=title,
+                summary=self._at_most(count, most) if most.waiting else gettext("Nothing"),
+                tone="wait",
+            ),
+            gettext("How many messages waited for their turn, counted once a minute."),
         )
 
     def failed(self) -> TrafficChart:
@@ -163,6 +194,31 @@ class _Drawer:
             gettext("From when a message was accepted, or scheduled for, until WhatsApp had it."),
         )
 
+    def callback_lag(self) -> TrafficChart:
+        """Returns the mean lag of callbacks, and as a dashed line the longest of each step."""
+        gettext, formats = self.visit.gettext, self._formats
+        title = gettext("Time until callbacks arrive")
+        timed = sum(p.callbacks_timed for p in self.points)
+        mean = sum(p.callback_lag_ms for p in self.points) / 1_000 / timed if timed else 0.0
+        most = max(self.points, key=lambda p: p.callback_lag_max_ms)
+        longest = formats.duration(most.callback_lag_max_ms / 1_000)
+        return TrafficChart(
+            title,
+            formats.duration(mean) if timed else "-",
+            gettext("on average; at most %(time)s (dashed line)", time=longest),
+            Charts(formats.short_duration).area(
+                self._series(
+                    lambda p: (
+                        p.callback_lag_ms / 1_000 / p.callbacks_timed if p.callbacks_timed else 0
+                    )
+                ),
+                title=title,
+                summary=self._at_most(longest, most) if timed else gettext("Nothing"),
+                compared=self._series(lambda p: p.callback_lag_max_ms / 1_000),
+            ),
+            gettext("From when something happened until your system had taken its callback."),
+        )
+
     def callbacks(self) -> TrafficChart:
         title = self.visit.gettext("Callbacks")
         failed = self._total(lambda p: p.callbacks_failed)
@@ -199,6 +255,12 @@ class _Drawer:
             total=self._total(value),
             time=self._label(most.at),
             most=self._formats.number(value(most)),
+        )
+
+    def _at_most(self, value: str, point: TrafficPoint) -> str:
+        """Returns what a screen reader says of a value that has no total."""
+        return self.visit.gettext(
+            "At most %(most)s, at %(time)s", most=value, time=self._label(point.at)
         )
 
     def _label(self, at: datetime) -> str:

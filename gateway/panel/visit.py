@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -16,9 +15,11 @@ from gateway.contract.operation import Operation
 from gateway.contract.scopes import SCOPES_OF_ROLE, ApiScope, UserRole
 from gateway.contract.send import OutgoingMessage, Queued
 from gateway.contract.zapi.partner import InstancePage, ListInstances
-from gateway.errors import NotFound, Unauthorized, UnknownInstance
+from gateway.errors import Unauthorized, UnknownInstance
 from gateway.instances.accounts import Account
 from gateway.instances.store import Instance
+from gateway.panel.addresses import is_id, page_number_of, path_of, sign_in_path
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.cookies import (
     ACCOUNT_COOKIE,
     FLASH_COOKIE,
@@ -40,23 +41,8 @@ from gateway.panel.uploads import Upload
 from gateway.users.sessions import UserSession
 from gateway.users.store import Language
 
-SIGN_IN_PATH: Final = "/panel/sign-in"
 _SEE_OTHER, _NOT_MODIFIED = 303, 304
 PAGE_SIZE: Final = 50
-
-
-class NoAccount(NotFound):
-    """An operator asks for a page of an account, and there is none yet."""
-
-    def __init__(self) -> None:
-        super().__init__("There is no account yet: make one with `gateway accounts create`")
-
-
-class NoInstance(NotFound):
-    """The account has no instance yet, and the page shows one."""
-
-    def __init__(self) -> None:
-        super().__init__("There is no number yet")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,12 +118,7 @@ class Visit:
 
     def page_number(self) -> int:
         """Returns the page of a list that the address names, from 1."""
-        text = self.query("page")
-        return (
-            max(1, int(text))
-            if text.isascii() and text.isdigit() and len(text) < len("1000000")
-            else 1
-        )
+        return page_number_of(self.query("page"))
 
     async def account(self) -> Account:
         """Returns the account of the user; of an operator the one that he chose.
@@ -265,15 +246,12 @@ class Visit:
 
     def to_sign_in(self) -> Response:
         """Leads to the sign-in page, and from there back."""
-        url = self.request.url
-        wanted = url.path + (f"?{url.query}" if url.query else "")
+        wanted = path_of(str(self.request.url))
         if self.is_htmx:
-            current = urlsplit(self.request.headers.get("hx-current-url", ""))
-            wanted = current.path + (f"?{current.query}" if current.query else "")
+            wanted = path_of(self.request.headers.get("hx-current-url", ""))
         elif self.request.method != "GET":
             wanted = self.nav_path
-        end = f"?next={quote(wanted)}" if own_path(wanted) not in {"", "/panel/"} else ""
-        return self._redirection(SIGN_IN_PATH + end)
+        return self._redirection(sign_in_path(wanted))
 
     @property
     def is_htmx(self) -> bool:
@@ -363,15 +341,3 @@ class Visit:
 
 def _etag(content: str) -> str:
     return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
-
-
-def is_id(text: str) -> bool:
-    """Returns whether a text may be an id of an account or instance."""
-    return 0 < len(text) <= len("0" * 64) and text.isascii() and text.isalnum()
-
-
-def own_path(path: str) -> str:
-    """Returns a path if it leads to a page of the panel, else an empty text."""
-    is_own = path == "/panel" or path.startswith(("/panel/", "/panel?"))
-    is_plain = path.isprintable() and "\\" not in path and "//" not in path
-    return path if is_own and is_plain else ""

@@ -14,8 +14,9 @@ from gateway.contract.extensions.webhooks import ListWebhooks, Webhook, Webhooks
 from gateway.contract.secret_fields import origin_of
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.cookies import Flash
-from gateway.panel.visit import NoAccount, NoInstance, Visit
+from gateway.panel.visit import Visit
 from gateway.panel.webhook_words import KINDS, OWN, TITLES, advice
 
 BASE: Final = "/panel/webhooks"

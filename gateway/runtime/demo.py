@@ -1,11 +1,20 @@
 """The demo account and instance that the first start in development creates."""
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.errors import DatabaseUnavailable
 from gateway.instances.creation import Registry
+from gateway.observability.logging import logger
+from gateway.runtime.data_dir import data_dir_errors_named
+from gateway.runtime.node_context import NodeContext
+from gateway.runtime.provider_selection import find_simulation, secret_settings_of
 from gateway.runtime.secret import write_private
+from gateway.runtime.startup import retry_while_unavailable
 from gateway.sessions.provider import Simulation
+from gateway.settings import Settings
 
 FILE_NAME = "demo.env"
 
@@ -93,3 +102,28 @@ def _read(file: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+async def show_demo(
+    node: NodeContext, settings: Settings, base_url: str, announce: Callable[[str], None]
+) -> None:
+    """Creates the demo account where a provider simulates WhatsApp, and announces how to use it."""
+    found = find_simulation()
+    if found is None:
+        return
+    provider, simulation = found
+    registry = Registry(node.database, node.vault, os.urandom, secret_settings=secret_settings_of)
+    data_dir = settings.storage.data_dir
+
+    async def attempt() -> Demo:
+        with data_dir_errors_named(data_dir):
+            return await ensure_demo(
+                registry, data_dir, base_url, provider=provider.name, simulation=simulation
+            )
+
+    demo = await retry_while_unavailable(attempt, node.clock, on_failure=_log_failure)
+    announce(demo.as_welcome(provider.name, simulation, docs=settings.listener.docs))
+
+
+def _log_failure(error: DatabaseUnavailable) -> None:
+    logger.warning("database_unavailable", component="demo", error=str(error))

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.contract.send import Priority
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.observability.metrics import Metrics
 from gateway.periodic_loop import PeriodicLoop
+from gateway.runtime.node_context import NodeContext
+from gateway.runtime.supervisor import Stage
 
 _COUNT_WAITING = query("gauges", "count_waiting")
 _READ_TOTALS = query("gauges", "read_totals")
@@ -124,3 +127,17 @@ class LoopProbe:
             self._metrics.loop_delay.observe(max(0.0, now - self._due_at))
         self._due_at = now + _LOOP_PROBE_SECONDS
         return _LOOP_PROBE_SECONDS
+
+
+def start_gauges(node: NodeContext, *, pace_max_seconds: float) -> Gauges:
+    """Starts what keeps the metrics of queues, pool, process and event loop."""
+    gauges = Gauges(
+        node.database.within(DatabaseDeadline.GAUGES),
+        node.metrics,
+        node.clock,
+        pace_max_seconds=pace_max_seconds,
+    )
+    node.metrics.watch_process()
+    node.metrics.watch_pool(node.database.pool.get_stats)
+    node.start(Stage.SENDERS, gauges=gauges, loop_probe=LoopProbe(node.metrics, node.clock))
+    return gauges

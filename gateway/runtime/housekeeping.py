@@ -9,7 +9,11 @@ from gateway.administration.erasure import Erasure
 from gateway.administration.person_search import PersonSearch
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.resealing import Resealing
-from gateway.administration.traffic_recorder import TrafficRecorder, TrafficRetention
+from gateway.administration.traffic_recorder import (
+    TrafficRecorder,
+    TrafficRetention,
+    WaitingSampler,
+)
 from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database
@@ -30,6 +34,7 @@ _TAKE = query("chores", "take")
 _EXPIRE_EVERY_SECONDS = 15.0
 _RESEAL_EVERY_SECONDS = 10.0
 _SEARCH_EVERY_SECONDS = 2.0
+_SAMPLE_EVERY_SECONDS = 60.0
 _DELETE_CALLBACKS_EVERY_SECONDS = 300.0
 _DELETE_MESSAGES_EVERY_SECONDS = 3_600.0
 
@@ -128,6 +133,11 @@ def start_housekeeping(node: NodeContext, settings: Settings, notifier: Callback
         ),
         MaintenanceTask("erased people", _SEARCH_EVERY_SECONDS, searches.run),
         MaintenanceTask("encryption of content", _RESEAL_EVERY_SECONDS, resealing.run),
+        MaintenanceTask(
+            "sample waiting messages",
+            _SAMPLE_EVERY_SECONDS,
+            WaitingSampler(database.within(DatabaseDeadline.GAUGES), node.traffic).sample,
+        ),
         MaintenanceTask(
             "delete expired traffic",
             _DELETE_MESSAGES_EVERY_SECONDS,

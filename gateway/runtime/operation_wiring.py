@@ -69,7 +69,14 @@ from gateway.runtime.queue import Queue
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
 from gateway.runtime.users import build_sign_in
-from gateway.send_queue import control, failed_messages, lanes, message_actions, timeline
+from gateway.send_queue import (
+    control,
+    failed_messages,
+    lanes,
+    message_actions,
+    queue_head,
+    timeline,
+)
 from gateway.send_queue import operations as queue_operations
 from gateway.send_queue.broadcasts import Broadcasts
 from gateway.send_queue.ids import message_id_named
@@ -266,7 +273,11 @@ def _message_executors(
         OperationHandlers(queue_operations.handlers, queue_context),
         OperationHandlers(message_actions.handlers, message_context, awaits_others=True),
         OperationHandlers(
-            control.handlers | failed_messages.handlers | lanes.handlers | timeline.handlers,
+            control.handlers
+            | failed_messages.handlers
+            | lanes.handlers
+            | queue_head.handlers
+            | timeline.handlers,
             queue_context,
         ),
         OperationHandlers(

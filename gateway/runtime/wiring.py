@@ -16,9 +16,7 @@ from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.write_probe import WriteProbe
-from gateway.errors import DatabaseUnavailable
 from gateway.instances.base_urls import BaseUrls
-from gateway.instances.creation import Registry
 from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
 from gateway.kafka.health import KafkaHealth
@@ -29,13 +27,12 @@ from gateway.observability.traffic import TrafficCounts
 from gateway.parsing.parser import BodyParser
 from gateway.runtime.addresses import internal_url, local_url, node_id_of
 from gateway.runtime.callbacks import build_callbacks
-from gateway.runtime.data_dir import data_dir_errors_named
 from gateway.runtime.deferred_files import deferred_file_caller, start_deferred_files
-from gateway.runtime.demo import Demo, ensure_demo
+from gateway.runtime.demo import show_demo
 from gateway.runtime.development import write_development_settings
 from gateway.runtime.edges import EdgeBuilder, EdgeState, still_starting
 from gateway.runtime.engines import build_engines
-from gateway.runtime.gauges import Gauges, LoopProbe
+from gateway.runtime.gauges import start_gauges
 from gateway.runtime.gc_tuning import freeze_startup_objects
 from gateway.runtime.housekeeping import start_housekeeping
 from gateway.runtime.kafka import consumer_of, start_kafka_monitor
@@ -49,9 +46,7 @@ from gateway.runtime.progress import Progress
 from gateway.runtime.provider_selection import (
     can_send,
     enabled_providers,
-    find_simulation,
     provider_selection_of,
-    secret_settings_of,
 )
 from gateway.runtime.proxy_warning import start_proxy_warning
 from gateway.runtime.public_url import public_url_warning
@@ -59,7 +54,7 @@ from gateway.runtime.queue import build_queue
 from gateway.runtime.sealing import follow_rules, sealing_of
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.sessions import build_sessions
-from gateway.runtime.startup import database_checks, prepare_database, retry_while_unavailable
+from gateway.runtime.startup import database_checks, prepare_database
 from gateway.runtime.supervisor import Stage, Supervisor
 from gateway.send_queue.admission import Admission
 from gateway.sessions.node_lock import NodeLock
@@ -148,8 +143,9 @@ class Gateway:
         node = await self._node_context(supervisor, url, direct_url)
         checks = self._database_checks(node)
         self._start_parts(node)
-        gauges = self._start_gauges(node)
-        await self._show_demo(node)
+        gauges = start_gauges(node, pace_max_seconds=self._settings.queue.pace_max_seconds)
+        if self._settings.is_development and self._worker in _FIRST_PROCESS:
+            await show_demo(node, self._settings, self.base_url, self._announce)
         if self._settings.is_development and self._invite and self._worker in _FIRST_PROCESS:
             await show_sign_in_link(node, self._state.panel, self.base_url, self._invite)
         kafka_is_fatal = self._settings.kafka.required
@@ -321,45 +317,3 @@ class Gateway:
         self._state.relay_receiver = sessions.relay_receiver
         # Last, because every builder subscribes before it listens.
         node.start(Stage.DATABASE, notifications=node.notifications)
-
-    def _start_gauges(self, node: NodeContext) -> Gauges:
-        pace_max_seconds = self._settings.queue.pace_max_seconds
-        gauges = Gauges(
-            node.database.within(DatabaseDeadline.GAUGES),
-            self._metrics,
-            self._clock,
-            pace_max_seconds=pace_max_seconds,
-        )
-        self._metrics.watch_process()
-        self._metrics.watch_pool(node.database.pool.get_stats)
-        probe = LoopProbe(self._metrics, self._clock)
-        node.start(Stage.SENDERS, gauges=gauges, loop_probe=probe)
-        return gauges
-
-    async def _show_demo(self, node: NodeContext) -> None:
-        found = find_simulation() if self._settings.is_development else None
-        if found is None or self._worker not in _FIRST_PROCESS:
-            return
-        provider, simulation = found
-        registry = Registry(
-            node.database, node.vault, os.urandom, secret_settings=secret_settings_of
-        )
-        data_dir = self._settings.storage.data_dir
-
-        async def attempt() -> Demo:
-            with data_dir_errors_named(data_dir):
-                return await ensure_demo(
-                    registry,
-                    data_dir,
-                    self.base_url,
-                    provider=provider.name,
-                    simulation=simulation,
-                )
-
-        demo = await retry_while_unavailable(attempt, self._clock, on_failure=_log_demo_failure)
-        docs = self._settings.listener.docs
-        self._announce(demo.as_welcome(provider.name, simulation, docs=docs))
-
-
-def _log_demo_failure(error: DatabaseUnavailable) -> None:
-    logger.warning("database_unavailable", component="demo", error=str(error))

@@ -103,20 +103,41 @@ class _QueuedRow(MessageState):
 @handlers.handles(ReadLanes)
 async def read_lanes(context: QueueContext, _operation: ReadLanes) -> QueueLanes:
     instance_id = context.instance.id
-    claimed = await context.database.fetch_all(_SendingId, _FIND_SENDING, instance_id=instance_id)
-    sending = await _describe(context, [row.id for row in claimed])
+    sending = await find_sending(context)
     counts = await context.database.fetch_all(_LaneCount, _COUNT_LANES, instance_id=instance_id)
     apart = await context.database.fetch_one(_Apart, _COUNT_APART, instance_id=instance_id)
     assert apart is not None
     return QueueLanes(
-        sending=sending[0] if sending else None,
-        lanes=tuple(
-            QueueLane(lane=_lane_name(row.priority), waiting=row.waiting) for row in counts
-        ),
+        sending=sending,
+        lanes=tuple(QueueLane(lane=lane_name(row.priority), waiting=row.waiting) for row in counts),
         scheduled=apart.scheduled,
         failed=apart.failed,
-        queue_length=len(sending) + sum(row.waiting for row in counts) + apart.scheduled,
+        queue_length=bool(sending) + sum(row.waiting for row in counts) + apart.scheduled,
     )
+
+
+async def find_sending(context: QueueContext) -> LaneMessage | None:
+    """Returns the message that the worker has claimed."""
+    rows = await context.database.fetch_all(
+        _SendingId, _FIND_SENDING, instance_id=context.instance.id
+    )
+    described = await describe(context, [row.id for row in rows])
+    return described[0] if described else None
+
+
+async def first_ids(context: QueueContext, lane: Priority, count: int) -> list[int]:
+    """Returns the ids of the next messages of a lane."""
+    rows = await context.database.fetch_all(
+        _Examined,
+        _LIST_LANE,
+        instance_id=context.instance.id,
+        lane=lane.value,
+        after=_FIRST_POSITION,
+        max_examined=count,
+        limit=count,
+        **dict.fromkeys(("status", "type", "phones", "track_id", "before")),
+    )
+    return [row.id for row in rows]
 
 
 @handlers.handles(ListLane)
@@ -144,7 +165,7 @@ async def list_lane(context: QueueContext, operation: ListLane) -> LanePage:
     )
     page = [row for row in rows if row.is_match][:size]
     return LanePage(
-        messages=tuple(await _describe(context, [row.id for row in page])),
+        messages=tuple(await describe(context, [row.id for row in page])),
         paging_state=_next_place(rows, size),
         has_more=_next_place(rows, size) is not None,
         queue_length=await queue_length(context),
@@ -212,14 +233,14 @@ async def list_scheduled(context: QueueContext, operation: ListScheduled) -> Lan
     )
     page, more = rows[: operation.page_size], len(rows) > operation.page_size
     return LanePage(
-        messages=tuple(await _describe(context, [row.id for row in page])),
+        messages=tuple(await describe(context, [row.id for row in page])),
         paging_state=write_cursor(page[-1].due_at, page[-1].id) if more else None,
         has_more=more,
         queue_length=await queue_length(context),
     )
 
 
-async def _describe(context: QueueContext, ids: Sequence[int]) -> list[LaneMessage]:
+async def describe(context: QueueContext, ids: Sequence[int]) -> list[LaneMessage]:
     """Returns the messages in this order, without those that have left the queue meanwhile."""
     if not ids:
         return []
@@ -234,7 +255,7 @@ def _shown(row: _QueuedRow, why: WaitingReason | None) -> LaneMessage:
     is_retrying = row.status == "retrying" and row.parked_for != "file"
     return LaneMessage(
         **row.shown(),
-        priority=_lane_name(row.priority),
+        priority=lane_name(row.priority),
         sequence_number=row.sequence_number,
         max_attempts=row.max_attempts,
         next_attempt_at=utc(row.due_at) if is_retrying else None,
@@ -248,5 +269,6 @@ def _shown(row: _QueuedRow, why: WaitingReason | None) -> LaneMessage:
     )
 
 
-def _lane_name(priority: int) -> LaneName:
+def lane_name(priority: int) -> LaneName:
+    """Returns the name of a stored priority."""
     return cast("LaneName", Priority(priority).name.lower())

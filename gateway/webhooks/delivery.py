@@ -333,10 +333,12 @@ class Delivery:
     def _count(self, callback: ClaimedCallback, result: DeliveryResult) -> None:
         # The label values are historic: alerts and dashboards use them.
         self._metrics.posted(callback.type, "taken" if result.delivered else "not_taken")
-        self._traffic.posted(callback.instance_id, delivered=result.delivered)
         if result.delivered:
-            late = (self._clock.now() - callback.created_at).total_seconds()
-            self._metrics.callback_latency.observe(max(0.0, late))
+            lag_seconds = max(0.0, (self._clock.now() - callback.created_at).total_seconds())
+            self._metrics.callback_latency.observe(lag_seconds)
+            self._traffic.delivered(callback.instance_id, lag_seconds=lag_seconds)
+        else:
+            self._traffic.not_delivered(callback.instance_id)
         logger.log(
             logging.DEBUG if result.delivered else logging.INFO,
             "webhook_delivered" if result.delivered else "webhook_failed",

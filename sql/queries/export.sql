@@ -47,7 +47,7 @@ with sums as (
     select instance_id,
            to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at,
            accepted, sent, received, callbacks_delivered, callbacks_failed, failures, latency_ms,
-           latency_counts
+           latency_counts, waiting_max, callbacks_timed, callback_lag_ms, callback_lag_max_ms
     from traffic
     where instance_id = %(instance_id)s::text
 )

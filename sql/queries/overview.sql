@@ -1,14 +1,15 @@
 -- What an account or an operator sees at a glance.
--- Aliases: a account, c connection, d dead letter, e lease, f further webhook, g chat, h head of a lane,
--- i instance, k found instance with the key of its order, l queue of an instance, m message, n node,
--- o link of an instance, p instance of the page, q queued message, u user, v lane, w delivery queue,
--- x instance of the account.
+-- Aliases: a account, b what waits of an instance, c connection, d dead letter, e lease, f further webhook,
+-- g chat, h head of a lane, i instance, k found instance with the key of its order, l queue of an instance,
+-- m message, n node, o link of an instance, p instance of the page, q queued message, u user, v lane,
+-- w delivery queue, x instance of the account.
 
 -- name: list_overview_instances
 -- A page of an account's instances. The last message is that of the chat with the latest one.
 with found as materialized (
     -- The instances that fit.
-    select i.id, i.name, i.provider, i.created_at, c.state, c.phone, c.reason, c.changed_at,
+    select i.id, i.name, i.provider, i.created_at, c.state, c.phone, c.reason,
+           coalesce(c.down_since, c.changed_at, i.created_at) as down_since,
            l.paused, l.pause_changed_at, l.hold_kind,
            case when l.hold_until > now() then l.hold_until end as hold_until
     from instances i
@@ -30,6 +31,13 @@ with found as materialized (
                     and g.last_message_at > now() - make_interval(days => %(quiet_days)s::int)
             )
         )
+), backlog as materialized (
+    -- What waits in each queue, in one pass over all that wait; only where it is the order.
+    select q.instance_id, count(*) as waiting
+    from message_queue q
+    where %(sort)s::text = 'waiting' and q.status <> 'failed'
+        and q.instance_id = any(array(select id from found))
+    group by q.instance_id
 ), keyed as (
     -- Only the wanted key is computed.
     select k.*,
@@ -40,19 +48,17 @@ with found as materialized (
            case %(sort)s::text
                when 'created' then extract(epoch from k.created_at)
                when 'downSince' then case when k.state is distinct from 'connected' then
-                   extract(epoch from coalesce(k.changed_at, k.created_at))
+                   extract(epoch from k.down_since)
                end
                when 'lastMessage' then (
                    select extract(epoch from g.last_message_at) from chats g
                    where g.instance_id = k.id and not g.hidden
                    order by g.last_message_at desc limit 1
                )
-               when 'waiting' then (
-                   select count(*) from message_queue q
-                   where q.instance_id = k.id and q.status <> 'failed'
-               )
+               when 'waiting' then coalesce(b.waiting, 0)
            end as number_key
     from found k
+    left join backlog b on b.instance_id = k.id
 ), page as (
     -- The page, with the place of each.
     select k.*, row_number() over (
@@ -67,10 +73,16 @@ with found as materialized (
     limit %(limit)s::int offset %(offset)s::bigint
 )
 select p.id, p.name, p.provider, p.created_at, coalesce(p.state, 'connecting') as state,
-       p.phone, p.reason, p.changed_at, coalesce(p.paused, false) as paused, p.pause_changed_at,
+       p.phone, p.reason, p.down_since, coalesce(p.paused, false) as paused, p.pause_changed_at,
        p.hold_kind, p.hold_until,
        (
-           select count(*) from message_queue q where q.instance_id = p.id and q.status <> 'failed'
+           -- In this order, so that each queue is a walk of its part of an index.
+           select count(*)
+           from (
+               select from message_queue q
+               where q.instance_id = p.id and q.status <> 'failed'
+               order by q.sequence_number
+           ) listed
        ) as waiting,
        (
            select count(*) from message_queue q where q.instance_id = p.id and q.status = 'failed'
@@ -154,8 +166,8 @@ from queues cross join sent cross join callbacks cross join dead;
 with mine as materialized (
     -- The instances with their connections and queues.
     select i.id, i.account_id, i.name, i.created_at, i.wanted, i.subscribed, i.trial_ends_at,
-           i.received_callback_url, c.state, c.changed_at, l.connected, l.paused,
-           l.pause_changed_at, l.next_sequence, l.hold_until, l.hold_kind,
+           i.received_callback_url, c.state, c.changed_at, coalesce(c.down_since, c.changed_at) as down_since,
+           l.connected, l.paused, l.pause_changed_at, l.next_sequence, l.hold_until, l.hold_kind,
            l.hold_kind = 'linking' or l.hold_until > now() + interval '50 years' as held_by_linking
     from instances i
     left join instance_connections c on c.instance_id = i.id
@@ -189,13 +201,13 @@ with mine as materialized (
         )
     group by x.id
 ), found as (
-    -- Connections: the state is the kind.
-    select x.state as kind, x.id, x.changed_at as since, null::timestamptz as until, 1::bigint as count
+    -- Connections: the state is the kind. A phone that was down before its node started stays so.
+    select x.state as kind, x.id, x.down_since as since, null::timestamptz as until, 1::bigint as count
     from mine x
     where x.wanted and x.state not in ('connected', 'connecting')
-        and x.changed_at < now() - interval '2 minutes'
+        and x.down_since < now() - interval '2 minutes'
     union all
-    select 'connecting', x.id, coalesce(x.changed_at, x.created_at), null, 1
+    select 'connecting', x.id, coalesce(x.down_since, x.created_at), null, 1
     from mine x
     where x.wanted and coalesce(x.state, 'connecting') = 'connecting'
         and coalesce(x.changed_at, x.created_at) < now() - interval '5 minutes'
@@ -203,8 +215,13 @@ with mine as materialized (
     select 'queue_paused', x.id, x.pause_changed_at, null, waiting.count
     from mine x
     cross join lateral (
-        select count(*) as count from message_queue q
-        where q.instance_id = x.id and q.status <> 'failed'
+        -- In this order, so that each queue is a walk of its part of an index.
+        select count(*) as count
+        from (
+            select from message_queue q
+            where q.instance_id = x.id and q.status <> 'failed'
+            order by q.sequence_number
+        ) listed
     ) waiting
     where x.paused and coalesce(x.pause_changed_at, '-infinity') < now() - interval '15 minutes'
         and waiting.count > 0
@@ -219,8 +236,13 @@ with mine as materialized (
     from mine x
     join phone_links o on o.instance_id = x.id and o.linking = 'held' and o.unlinked_at is null
     cross join lateral (
-        select count(*) as count from message_queue q
-        where q.instance_id = x.id and q.status <> 'failed'
+        -- In this order, so that each queue is a walk of its part of an index.
+        select count(*) as count
+        from (
+            select from message_queue q
+            where q.instance_id = x.id and q.status <> 'failed'
+            order by q.sequence_number
+        ) listed
     ) waiting
     where x.hold_until > now() and x.held_by_linking
     union all

@@ -1,5 +1,5 @@
--- Aliases: b message behind a parked one, c chat with messages behind, e examined message, m and q queued
--- message, w wanted message.
+-- Aliases: b message behind a parked one, c chat with messages behind, e examined message, h head of a
+-- lane, m and q queued message, w wanted message.
 
 -- name: find_sending
 -- The message that the worker has claimed; its attempt may have started.
@@ -105,6 +105,19 @@ cross join lateral (
     where q.instance_id = %(instance_id)s::text and q.status = 'behind' and q.priority = lane.priority
 ) behind
 order by lane.priority;
+
+-- name: mean_delay
+-- The mean delay in seconds, typing included, that the next messages of the lanes ask for.
+select coalesce(avg(
+    coalesce((h.payload ->> 'delay_message')::int, 0) + coalesce((h.payload ->> 'delay_typing')::int, 0)
+), 0)::double precision as seconds
+from (values (0::smallint), (1::smallint), (2::smallint)) as lane (priority)
+cross join lateral (
+    select q.payload from message_queue q
+    where q.instance_id = %(instance_id)s::text and q.status = 'pending' and q.priority = lane.priority
+    order by q.position
+    limit %(max_count)s::int
+) h;
 
 -- name: count_apart
 -- How many messages are in no lane now: scheduled ones, and those that failed.

@@ -48,7 +48,7 @@ _WAITING: LiteralString = """
                                max_attempts, status, zaap_id, message_id, type, phone, payload)
     select %(id)s, 1000000 + n, 1000000 + n, 1, n %% 3, 5, 'pending', 'Z' || n, 'M' || n,
            'send-text', (5511900000000 + n %% 5000)::text,
-           jsonb_build_object('message', 'Pedido ' || n)
+           jsonb_build_object('phone', (5511900000000 + n %% 5000)::text, 'message', 'Pedido ' || n)
     from generate_series(1, %(count)s) n
 """
 _TIMES = """
@@ -147,7 +147,7 @@ async def _answers(gateway: RunningGateway, session: str, path: str) -> tuple[fl
             began = time.perf_counter()
             answer = await http.get(path)
             times.append((time.perf_counter() - began) * 1_000)
-            assert answer.status_code == httpx.codes.OK
+            assert answer.status_code == httpx.codes.OK, answer.text[-3000:]
         after = process.cpu_times()
     used = after.user + after.system - before.user - before.system
     return statistics.median(times), used * 1_000 / REQUESTS

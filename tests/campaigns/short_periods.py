@@ -24,6 +24,7 @@ PERIODS: Final[tuple[tuple[Any, str], ...]] = (
     (housekeeping, "_DELETE_CALLBACKS_EVERY_SECONDS"),
     (housekeeping, "_DELETE_MESSAGES_EVERY_SECONDS"),
     (housekeeping, "_RESEAL_EVERY_SECONDS"),
+    (housekeeping, "_SAMPLE_EVERY_SECONDS"),
     (housekeeping, "_SEARCH_EVERY_SECONDS"),
     (intake, "_DELETE_INTERVAL_SECONDS"),
     (maintenance, "_PAUSE_SECONDS"),

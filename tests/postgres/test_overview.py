@@ -143,6 +143,44 @@ async def queue_up(
     )
 
 
+async def test_phone_is_down_since_it_was_connected_last_also_after_a_restart(
+    screen: Screen, operator: AsyncConnection
+) -> None:
+    set_state = "update instance_connections set state = %s, changed_at = now() - %s::interval"
+    for state, age in (("disconnected", "3 days"), ("connecting", "2 minutes"), ("unpaired", "0")):
+        await operator.execute(set_state, [state, age])  # the node started two minutes ago
+
+    (first, *_others) = (await screen.page()).instances
+    found = next(
+        each for each in (await screen.overview()).findings if each.kind is FindingKind.UNPAIRED
+    )
+    (days,) = await rows(operator, "select extract(day from now() - %s)", first.down_since)
+    await operator.execute(set_state, ["connected", "0"])
+    (again, *_others) = (await screen.page()).instances
+    await operator.execute(set_state, ["disconnected", "5 minutes"])
+    (down, *_others) = (await screen.page()).instances
+
+    assert (days, found.since) == (3, first.down_since)
+    assert again.down_since is None
+    assert await rows(operator, "select extract(minute from now() - %s)", down.down_since) == [5]
+
+
+async def test_phone_that_was_down_before_this_was_noted_keeps_its_moment(
+    screen: Screen, operator: AsyncConnection
+) -> None:
+    await connect(operator, "line-001", state="disconnected")
+    await operator.execute("update instance_connections set down_since = null")
+    (before, *_others) = (await screen.page()).instances
+
+    await operator.execute(
+        "update instance_connections set state = 'connecting', changed_at = now()"
+    )
+    (after, *_others) = (await screen.page()).instances
+
+    assert before.down_since is not None
+    assert after.down_since == before.down_since
+
+
 async def test_instances_are_searched_filtered_sorted_and_paged(
     screen: Screen, operator: AsyncConnection
 ) -> None:

@@ -47,6 +47,7 @@ BUSY = {
     "maintenance: erased people",
     "maintenance: expire messages",
     "maintenance: history partitions",
+    "maintenance: sample waiting messages",
     "media_maintenance",
     "removal",
     "sandbox_retention",

@@ -14,7 +14,11 @@ from pydantic import ValidationError
 from gateway.administration.account_traffic import TrafficContext, read_traffic
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
-from gateway.administration.traffic_recorder import TrafficRecorder, TrafficRetention
+from gateway.administration.traffic_recorder import (
+    TrafficRecorder,
+    TrafficRetention,
+    WaitingSampler,
+)
 from gateway.clock import Clock
 from gateway.contract.extensions.traffic import ReadTraffic, Traffic
 from gateway.database.pool import Database
@@ -27,7 +31,8 @@ from gateway.send_queue.claim import ClaimCursor
 from gateway.send_queue.maintenance import QueueMaintenance
 from gateway.send_queue.outcome import Failed, HandedBack
 from tests.fixtures.postgres_proxy import Cut, as_sent, bad_connection
-from tests.fixtures.queue import add_instances, rows, running_node, taken
+from tests.fixtures.queue import add_instances, blocked_sessions, rows, running_node, taken
+from tests.fixtures.service import until
 
 RECORD = query("traffic", "record")
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -217,6 +222,23 @@ async def test_stop_writes_the_present_period(
     assert await rows(operator, SUMS) == [(instance.id, NOON, 1, 0, 0)]
 
 
+async def test_lags_of_nodes_add_up_and_the_longest_stays(
+    operator: AsyncConnection, database: Database
+) -> None:
+    (one,) = await add_instances(operator, 1)
+    for lag_seconds in (0.5, 20.0, 2.0):
+        counts = TrafficCounts(ManualClock())
+        counts.delivered(one.id, lag_seconds=lag_seconds)
+        await TrafficRecorder(database, ManualClock(), counts).flush(ended=False)
+    await operator.execute("update traffic set callbacks_delivered = callbacks_delivered + 5")
+
+    series = await read(database, **{"from": NOON.isoformat(), "step": "3600"})
+
+    (point,) = series.points
+    assert (point.callbacks_delivered, point.callbacks_timed) == (8, 3)  # 5 of an earlier release
+    assert (point.callback_lag_ms, point.callback_lag_max_ms) == (22_500, 20_000)
+
+
 async def test_deleted_instance_leaves_no_row_and_gets_none_later(
     operator: AsyncConnection, database: Database
 ) -> None:
@@ -258,6 +280,89 @@ async def test_old_sums_and_flushes_are_deleted_in_batches(
 
     assert await rows(operator, "select count(*) from traffic") == [2]
     assert await rows(operator, "select count(*) from traffic_flushes") == [1]
+
+
+# --- What waits ---------------------------------------------------------------------------------
+
+
+async def queue_up(operator: AsyncConnection, instance_id: str, status: str, count: int) -> None:
+    await operator.execute(
+        """insert into message_queue (instance_id, sequence_number, position, version, priority,
+               max_attempts, status, zaap_id, message_id, type, phone, payload, last_error)
+           select %(id)s, n, n, 1, 1, 3, %(status)s, 'z' || n, %(status)s || n, 'send-text', '55',
+                  '{}', case when %(status)s = 'failed' then 'refused' end
+           from generate_series(1, %(count)s) n""",
+        {"id": instance_id, "count": count, "status": status},
+    )
+
+
+WAITING = "select instance_id, at, waiting_max from traffic order by at, instance_id"
+
+
+async def test_sample_counts_what_waits_for_its_turn_and_keeps_the_most(
+    operator: AsyncConnection, database: Database
+) -> None:
+    one, two, _empty = await add_instances(operator, 3)
+    clock = ManualClock()
+    sampler = WaitingSampler(database, TrafficCounts(clock))
+    for instance, status, count in (
+        (one, "pending", 4),
+        (one, "behind", 1),
+        (one, "scheduled", 7),
+        (one, "failed", 9),
+        (two, "pending", 2),
+    ):
+        await queue_up(operator, instance.id, status, count)
+
+    await sampler.sample()
+    await sampler.sample()  # another node, or the same one again: nothing is added
+    first = await rows(operator, WAITING)
+    await operator.execute("delete from message_queue where instance_id = %s", [one.id])
+    await queue_up(operator, two.id, "behind", 1)
+    await sampler.sample()
+    clock.at += timedelta(minutes=5)
+    await sampler.sample()
+
+    assert first == [("", NOON, 7), (one.id, NOON, 5), (two.id, NOON, 2)]
+    assert await rows(operator, WAITING) == [
+        ("", NOON, 7),  # 3 + 5 did not wait at one time
+        (one.id, NOON, 5),
+        (two.id, NOON, 3),
+        ("", NOON + timedelta(minutes=5), 3),
+        (two.id, NOON + timedelta(minutes=5), 3),
+    ]
+
+
+async def test_sample_and_sums_share_a_row(operator: AsyncConnection, database: Database) -> None:
+    (one,) = await add_instances(operator, 1)
+    counts = TrafficCounts(ManualClock())
+    await queue_up(operator, one.id, "pending", 3)
+
+    await WaitingSampler(database, counts).sample()
+    counts.accepted(one.id)
+    await TrafficRecorder(database, ManualClock(), counts).flush(ended=False)
+    await queue_up(operator, one.id, "behind", 1)
+    await WaitingSampler(database, counts).sample()
+
+    series = await read(database, **{"from": NOON.isoformat(), "step": "300"})
+    assert [(p.accepted, p.waiting) for p in series.points[:2]] == [(1, 4), (0, 0)]
+
+
+async def test_sample_leaves_out_an_instance_that_is_deleted_meanwhile(
+    operator: AsyncConnection, database: Database
+) -> None:
+    deleted, other = await add_instances(operator, 2)
+    for each in (deleted, other):
+        await queue_up(operator, each.id, "pending", 1)
+    async with operator.transaction():
+        await operator.execute("delete from instances where id = %s", [deleted.id])
+        sampling = asyncio.create_task(
+            WaitingSampler(database, TrafficCounts(ManualClock())).sample()
+        )
+        await until(lambda: blocked_sessions(operator), lambda count: count == 1)
+    await sampling
+
+    assert await rows(operator, WAITING) == [("", NOON, 2), (other.id, NOON, 1)]
 
 
 # --- Reading ----------------------------------------------------------------------------------

@@ -24,6 +24,10 @@ class TrafficPoint(Wire):
     `callbacksFailed` attempts to post one. `latencyMs` is the sum of the times from acceptance, or
     from the scheduled time, to WhatsApp's receipt; `latencyCounts` has how many messages took at
     most each of `latencyBoundsSeconds`, and at its end how many took longer.
+
+    `waiting` is the most messages that waited for their turn at one time; they are counted once per
+    minute. `callbackLagMs` is the sum, over the `callbacksTimed`, of the times from an event to the
+    receiver's answer, and `callbackLagMaxMs` the longest of them.
     """
 
     at: datetime
@@ -36,10 +40,14 @@ class TrafficPoint(Wire):
     callbacks_failed: int
     latency_ms: int
     latency_counts: tuple[int, ...]
+    waiting: int
+    callbacks_timed: int
+    callback_lag_ms: int
+    callback_lag_max_ms: int
 
 
 class Traffic(Wire):
-    """What an account, or one instance, accepted, sent, received and delivered."""
+    """What an account, or one instance, accepted, sent, received and delivered, and what waited."""
 
     since: datetime = Field(alias="from")
     until: datetime = Field(alias="to")
@@ -103,6 +111,10 @@ class ReadTraffic(PartnerOperation[Traffic], method="GET", path="/account/statis
                 "callbacksFailed": 5,
                 "latencyMs": 402500,
                 "latencyCounts": [0, 12, 60, 40, 3, 0, 0, 0, 0, 0, 0, 0, 0],
+                "waiting": 9,
+                "callbacksTimed": 280,
+                "callbackLagMs": 33600,
+                "callbackLagMaxMs": 2140,
             }
         ],
     }

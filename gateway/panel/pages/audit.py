@@ -15,11 +15,12 @@ from gateway.contract.scopes import ApiScope
 from gateway.errors import InvalidRequest
 from gateway.instances.accounts import Account
 from gateway.panel.act_words import ACTS, CREDENTIALS, words_of_act
+from gateway.panel.addresses import is_id
 from gateway.panel.differences import Difference, differences, given_lines
 from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
-from gateway.panel.visit import PAGE_SIZE, Visit, is_id
+from gateway.panel.visit import PAGE_SIZE, Visit
 
 page = Page(
     path="/audit",

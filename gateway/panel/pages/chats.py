@@ -17,11 +17,12 @@ from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
 from gateway.panel.chat_view import ThreadDay, days_of, file_ids, queued_message
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
 from gateway.panel.sending import MAX_UPLOAD_BYTES, kind_of_upload, send, upload_fields
-from gateway.panel.visit import PAGE_SIZE, NoAccount, NoInstance, Visit
+from gateway.panel.visit import PAGE_SIZE, Visit
 
 page = Page(
     path="/chats",

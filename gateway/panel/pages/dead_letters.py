@@ -23,11 +23,12 @@ from gateway.contract.extensions.dead_letters import (
 from gateway.contract.extensions.overview import ReadRetention, RetentionRules
 from gateway.contract.scopes import ApiScope
 from gateway.instances.store import Instance
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.cookies import remember
 from gateway.panel.json_text import json_text
 from gateway.panel.languages import N_
 from gateway.panel.page import Page
-from gateway.panel.visit import PAGE_SIZE, NoAccount, NoInstance, Visit
+from gateway.panel.visit import PAGE_SIZE, Visit
 from gateway.panel.webhook_view import address_of, chosen_webhook, show_webhooks
 
 page = Page(path="/webhooks/given-up", title=N_("Dead letters"), scope=ApiScope.WEBHOOKS)

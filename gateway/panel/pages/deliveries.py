@@ -14,10 +14,11 @@ from gateway.contract.extensions.replay import (
     WaitingPage,
 )
 from gateway.contract.scopes import ApiScope
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.json_text import json_text
 from gateway.panel.languages import N_
 from gateway.panel.page import Page
-from gateway.panel.visit import PAGE_SIZE, NoAccount, NoInstance, Visit
+from gateway.panel.visit import PAGE_SIZE, Visit
 from gateway.panel.webhook_view import chosen_webhook, show_webhooks
 from gateway.panel.webhook_words import TITLES
 

@@ -24,12 +24,13 @@ from gateway.contract.extensions.partner import RotateInstanceToken
 from gateway.contract.scopes import ApiScope
 from gateway.contract.zapi.partner import InstancePage, ListInstances
 from gateway.errors import InvalidRequest, UnknownInstance
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.forms import Form
 from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
 from gateway.panel.snippets import LANGUAGES, PLACEHOLDER, TASKS, UNKNOWN_BASE_URL, snippet
-from gateway.panel.visit import PAGE_SIZE, NoAccount, NoInstance, Visit
+from gateway.panel.visit import PAGE_SIZE, Visit
 
 page = Page(
     path="/developers",

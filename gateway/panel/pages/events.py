@@ -18,11 +18,12 @@ from gateway.contract.zapi.partner import InstancePage, ListInstances
 from gateway.errors import DatabaseUnavailable, TooManyRequests, UnknownInstance
 from gateway.instances.accounts import Account
 from gateway.observability.logging import logger
+from gateway.panel.choices import NoAccount
 from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
 from gateway.panel.services import PanelServices
-from gateway.panel.visit import NoAccount, Visit
+from gateway.panel.visit import Visit
 from gateway.users.sessions import SESSION_COOKIE, UserSession
 from gateway.webhooks.event_log import Gap, LoggedEvent, Position
 from gateway.webhooks.stream import Page as EventPage

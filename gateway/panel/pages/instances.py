@@ -14,11 +14,12 @@ from gateway.contract.zapi.partner import CreatedInstance, CreateInstance
 from gateway.errors import InvalidRequest
 from gateway.instances.accounts import Account
 from gateway.instances.store import Instance
+from gateway.panel.choices import NoAccount
 from gateway.panel.connection_words import STATES, words_of
 from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
-from gateway.panel.visit import PAGE_SIZE, NoAccount, Visit
+from gateway.panel.visit import PAGE_SIZE, Visit
 
 page = Page(
     path="/instances",

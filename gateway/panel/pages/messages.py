@@ -19,6 +19,7 @@ from gateway.contract.extensions.queue_control import ReadQueued, TrackedMessage
 from gateway.contract.spellings import parse_chat
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.languages import N_
 from gateway.panel.message_timeline import steps_of
 from gateway.panel.message_words import STATES, MessageWords
@@ -26,7 +27,7 @@ from gateway.panel.navigation import Section
 from gateway.panel.page import Page
 from gateway.panel.queue_calendar import read_day, start_of
 from gateway.panel.queue_view import address
-from gateway.panel.visit import PAGE_SIZE, NoAccount, NoInstance, Visit
+from gateway.panel.visit import PAGE_SIZE, Visit
 
 page = Page(
     path="/messages",

@@ -16,11 +16,12 @@ from gateway.contract.extensions.person_data import (
 from gateway.contract.scopes import ApiScope
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.languages import N_
 from gateway.panel.page import Page
 from gateway.panel.person_file import file_name, person_file
 from gateway.panel.privacy_view import address_of, show_privacy
-from gateway.panel.visit import NoAccount, NoInstance, Visit
+from gateway.panel.visit import Visit
 
 page = Page(path="/privacy/person", title=N_("A person"), scope=ApiScope.MANAGE)
 _COUNTED = 100

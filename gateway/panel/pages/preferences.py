@@ -3,10 +3,11 @@
 from starlette.responses import Response
 
 from gateway.errors import InvalidRequest
+from gateway.panel.addresses import SIGN_IN_PATH, own_path
 from gateway.panel.cookies import LANGUAGE_COOKIE, THEME_COOKIE, remember
 from gateway.panel.languages import N_, language_named
 from gateway.panel.page import Page
-from gateway.panel.visit import SIGN_IN_PATH, Visit, own_path
+from gateway.panel.visit import Visit
 
 page = Page(path="/preferences", title=N_("Preferences"), scope=None, is_public=True)
 _THEMES = frozenset({"system", "light", "dark"})

@@ -17,12 +17,13 @@ from gateway.contract.extensions.contacts import (
 from gateway.contract.scopes import ApiScope
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.cookies import Flash
 from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
 from gateway.panel.privacy_view import address_of, show_privacy
-from gateway.panel.visit import PAGE_SIZE, NoAccount, NoInstance, Visit
+from gateway.panel.visit import PAGE_SIZE, Visit
 
 page = Page(
     path="/privacy",

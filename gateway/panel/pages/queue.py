@@ -20,6 +20,8 @@ from gateway.contract.scopes import ApiScope
 from gateway.contract.zapi.instance_queue import QueueRemoved, RemoveFromQueue
 from gateway.instances.store import Instance
 from gateway.panel import queue_calendar, queue_clearing, queue_lists, queue_settings
+from gateway.panel.addresses import own_path
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.languages import N_
 from gateway.panel.message_words import MessageWords
 from gateway.panel.navigation import Section
@@ -27,11 +29,12 @@ from gateway.panel.page import Page
 from gateway.panel.queue_view import (
     LANE_NAMES,
     address,
+    count_lanes,
     read_lanes,
     read_now,
     read_settings,
 )
-from gateway.panel.visit import NoAccount, NoInstance, Visit, own_path
+from gateway.panel.visit import Visit
 
 page = Page(
     path="/queue",
@@ -51,12 +54,13 @@ async def show(visit: Visit) -> Response:
     except (NoAccount, NoInstance):
         return await visit.render("no_number.html", title=visit.gettext("Queue"))
     lane = visit.query("lane")
+    lanes = await count_lanes(visit, instance)
     return await visit.render(
         "queue.html",
         number=instance,
         words=MessageWords(visit),
-        now_view=await read_now(visit, instance),
-        lanes_view=await read_lanes(visit, instance),
+        now_view=await read_now(visit, instance, lanes),
+        lanes_view=await read_lanes(visit, instance, lanes),
         settings=await read_settings(visit, instance),
         lane=lane if lane in LANE_NAMES else "normal",
     )
@@ -70,7 +74,7 @@ async def show_state(visit: Visit) -> Response:
         "queue_state.html",
         number=instance,
         words=MessageWords(visit),
-        now_view=await read_now(visit, instance),
+        now_view=await read_now(visit, instance, await count_lanes(visit, instance)),
     )
 
 
@@ -83,7 +87,7 @@ async def show_lanes(visit: Visit) -> Response:
         "queue_lanes.html",
         number=instance,
         words=MessageWords(visit),
-        lanes_view=await read_lanes(visit, instance),
+        lanes_view=await read_lanes(visit, instance, await count_lanes(visit, instance)),
         lane=lane if lane in LANE_NAMES else "normal",
     )
 

@@ -11,12 +11,13 @@ from gateway.contract.extensions.replay import CountReplay, ReplayCount, Replaye
 from gateway.contract.scopes import ApiScope
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.cookies import Flash, remember
 from gateway.panel.forms import Form
 from gateway.panel.languages import N_
 from gateway.panel.page import Page
 from gateway.panel.replay_job import ReplayJob, job_of_cookie, job_of_form
-from gateway.panel.visit import NoAccount, NoInstance, Visit
+from gateway.panel.visit import Visit
 from gateway.panel.webhook_view import address_of, chosen_webhook, show_webhooks
 
 page = Page(path="/webhooks/replay", title=N_("Replay"), scope=ApiScope.WEBHOOKS)

@@ -5,10 +5,11 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.errors import InvalidRequest, SignInFailed
+from gateway.panel.addresses import SIGN_IN_PATH
 from gateway.panel.cookies import Flash
 from gateway.panel.languages import N_
 from gateway.panel.page import Page
-from gateway.panel.visit import SIGN_IN_PATH, Visit
+from gateway.panel.visit import Visit
 from gateway.users.passwords import MIN_PASSWORD_LENGTH
 
 SET_PASSWORD_PATH: Final = "/panel/set-password"  # noqa: S105 - an address

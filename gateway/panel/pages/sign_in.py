@@ -3,10 +3,11 @@
 from starlette.responses import Response
 
 from gateway.errors import SignInFailed, TooManyRequests
+from gateway.panel.addresses import SIGN_IN_PATH, own_path
 from gateway.panel.cookies import Flash, end_session, set_session
 from gateway.panel.languages import N_
 from gateway.panel.page import Page
-from gateway.panel.visit import SIGN_IN_PATH, Visit, own_path
+from gateway.panel.visit import Visit
 
 page = Page(path="/sign-in", title=N_("Sign in"), scope=None, is_public=True)
 START = "/panel/"

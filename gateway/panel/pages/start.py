@@ -20,6 +20,7 @@ from gateway.contract.extensions.overview import (
 from gateway.contract.extensions.traffic import ReadTraffic, Traffic
 from gateway.contract.scopes import ApiScope
 from gateway.instances.accounts import Account
+from gateway.panel.choices import NoAccount
 from gateway.panel.cookies import remember
 from gateway.panel.finding_words import FindingGroup, groups_of
 from gateway.panel.first_steps import STEPS_COOKIE, FirstStep, first_steps
@@ -28,7 +29,7 @@ from gateway.panel.languages import N_, locale_of
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
 from gateway.panel.traffic_charts import SPANS, TrafficCharts, traffic_charts
-from gateway.panel.visit import NoAccount, Visit
+from gateway.panel.visit import Visit
 
 page = Page(
     path="/", title=N_("Start"), icon="home", section=Section.TODAY, order=10, on_phone=True

@@ -10,10 +10,11 @@ from gateway.contract.extensions.account import (
 )
 from gateway.contract.extensions.overview import ReadRetention, RetentionRules
 from gateway.contract.scopes import ApiScope
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.languages import N_
 from gateway.panel.page import Page
 from gateway.panel.privacy_view import address_of, show_privacy
-from gateway.panel.visit import NoAccount, NoInstance, Visit
+from gateway.panel.visit import Visit
 
 page = Page(path="/privacy/stored-data", title=N_("What is stored"), scope=ApiScope.READ)
 

@@ -5,10 +5,11 @@ from starlette.responses import Response
 from gateway.contract.scopes import ApiScope
 from gateway.contract.zapi.partner import InstancePage, ListInstances
 from gateway.errors import NotFound
+from gateway.panel.addresses import is_id, own_path
 from gateway.panel.cookies import ACCOUNT_COOKIE, INSTANCE_COOKIE, remember
 from gateway.panel.languages import N_
 from gateway.panel.page import Page
-from gateway.panel.visit import Visit, is_id, own_path
+from gateway.panel.visit import Visit
 
 page = Page(path="/switch", title=N_("Choose"), scope=ApiScope.READ)
 _SHOWN = 20

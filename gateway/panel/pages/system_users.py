@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from gateway.contract.scopes import ApiScope, UserRole
 from gateway.errors import Conflict, InvalidRequest
+from gateway.panel.addresses import is_id
 from gateway.panel.languages import N_, language_named
 from gateway.panel.page import Page
 from gateway.panel.pages.set_password import SET_PASSWORD_PATH
 from gateway.panel.system_tabs import SYSTEM_PATH, system_tabs
-from gateway.panel.visit import PAGE_SIZE, Visit, is_id
+from gateway.panel.visit import PAGE_SIZE, Visit
 
 page = Page(path="/system", title=N_("Users"), operators=True)
 _PATH: Final = SYSTEM_PATH + "/users"

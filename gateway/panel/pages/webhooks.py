@@ -17,11 +17,12 @@ from gateway.contract.extensions.webhook_secrets import (
 from gateway.contract.scopes import ApiScope
 from gateway.contract.zapi.webhooks import SetEveryWebhook, SetFilters, SetNotifySentByMe
 from gateway.errors import InvalidRequest
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.cookies import Flash
 from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
-from gateway.panel.visit import NoAccount, NoInstance, Visit
+from gateway.panel.visit import Visit
 from gateway.panel.webhook_view import address_of, chosen_webhook, show_webhooks
 from gateway.panel.webhook_words import KINDS, MESSAGE_FILTERS, OWN, advice
 

@@ -98,7 +98,8 @@ async def test_charts_show_the_span_that_is_asked_for(client: Client, host: Runn
     add = SQL(
         """insert into traffic
            select %(id)s, '', date_bin('5 minutes', now() - interval '3 days', '2000-01-01'),
-                  40, 30, 20, 10, 5, '{"refused": 3}', 60000, array_fill(0, array[13])"""
+                  40, 30, 20, 10, 5, '{"refused": 3}', 60000, array_fill(0, array[13]),
+                  1234, 10, 30000, 7200000"""
     )
     async with person_of(host, UserRole.VIEWER, account_id) as viewer:
         await viewer.people.database.execute(add, id=account_id)
@@ -112,6 +113,10 @@ async def test_charts_show_the_span_that_is_asked_for(client: Client, host: Runn
     assert "40 accepted (dashed line)" in week
     assert "chart-compared" in week
     assert "2 seconds" in week, "60 seconds over 30 messages"
+    assert "<strong>1,234</strong>" in week, "messages waited at most"
+    assert "3 seconds" in week, "30 seconds over 10 callbacks"
+    assert "on average; at most 2 hours (dashed line)" in week
+    assert re.search(r"<desc[^>]*>At most 1,234, at ", week), "a screen reader says it"
     assert len(week) < 80_000
 
 

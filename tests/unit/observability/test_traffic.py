@@ -22,8 +22,8 @@ def test_counts_are_summed_by_instance_and_period() -> None:
     for instance_id in ("one", "one", "two"):
         counts.accepted(instance_id)
     counts.failed("one", "refused")
-    counts.posted("one", delivered=True)
-    counts.posted("one", delivered=False)
+    counts.delivered("one", lag_seconds=1.0)
+    counts.not_delivered("one")
     clock.at += timedelta(minutes=5)
     counts.received("one")
 
@@ -58,3 +58,15 @@ def test_latency_falls_between_its_bounds() -> None:
     assert sums.sent == 4
     assert sums.latency_ms == 500 + 501 + 100_000_000
     assert sums.latency_counts == [2, 1, *[0] * (len(LATENCY_BOUNDS_SECONDS) - 2), 1]
+
+
+def test_lag_of_callbacks_has_a_sum_and_the_longest() -> None:
+    counts = TrafficCounts(ManualClock())
+    for seconds in (0.25, 90.0, -3.0):  # a clock may be behind that of Postgres
+        counts.delivered("one", lag_seconds=seconds)
+    counts.not_delivered("one")
+
+    (sums,) = counts.take(ended=False)
+
+    assert (sums.callbacks_delivered, sums.callbacks_timed, sums.callbacks_failed) == (3, 3, 1)
+    assert (sums.callback_lag_ms, sums.callback_lag_max_ms) == (90_250, 90_000)

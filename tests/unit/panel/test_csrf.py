@@ -3,8 +3,8 @@
 import pytest
 from starlette.datastructures import Headers
 
+from gateway.panel.addresses import own_path
 from gateway.panel.csrf import csrf_token, is_own_form, is_own_page
-from gateway.panel.visit import own_path
 
 HOSTS = {"wa.example.com"}
 
