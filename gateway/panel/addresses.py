@@ -1,4 +1,4 @@
-"""Parts of addresses that strangers may write: ids, page numbers, where a page leads back."""
+"""Parts of addresses that anybody may write: ids, page numbers, where a page leads back."""
 
 from typing import Final
 from urllib.parse import quote, urlsplit
