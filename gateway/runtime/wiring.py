@@ -36,7 +36,7 @@ from gateway.runtime.development import write_development_settings
 from gateway.runtime.edges import EdgeBuilder, EdgeState, still_starting
 from gateway.runtime.engines import build_engines
 from gateway.runtime.gauges import Gauges, LoopProbe
-from gateway.runtime.gc_tuning import freeze_startup_objects
+from gateway.runtime.gc_tuning import GarbageCollection, freeze_startup_objects
 from gateway.runtime.housekeeping import start_housekeeping
 from gateway.runtime.kafka import consumer_of, start_kafka_monitor
 from gateway.runtime.media import Media
@@ -332,8 +332,8 @@ class Gateway:
         )
         self._metrics.watch_process()
         self._metrics.watch_pool(node.database.pool.get_stats)
-        probe = LoopProbe(self._metrics, self._clock)
-        node.start(Stage.SENDERS, gauges=gauges, loop_probe=probe)
+        probe, garbage = LoopProbe(self._metrics, self._clock), GarbageCollection(self._clock)
+        node.start(Stage.SENDERS, gauges=gauges, loop_probe=probe, garbage=garbage)
         return gauges
 
     async def _show_demo(self, node: NodeContext) -> None:
