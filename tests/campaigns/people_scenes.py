@@ -118,9 +118,7 @@ async def use_key(tour: Tour) -> None:
     path = f"/instances/{tour.line.demo.instance_id}/token/{made['key']}/queue/count"
     await tour.line.insist("GET", path)
     await tour.until(
-        lambda: tour.rows(
-            "select from api_keys where id = %s and last_used_at < now()", made["id"]
-        ),
+        lambda: tour.rows("select from api_key_uses where key_id = %s", made["id"]),
         bool,
     )
     await tour.partner("DELETE", f"/account/keys/{made['id']}")
@@ -172,6 +170,9 @@ async def watch_queue(tour: Tour) -> None:
         (f"/messages/{waiting['messageId']}/timeline", {}),
         (f"/messages/{scheduled['messageId']}/timeline", {}),
         ("/webhooks/deliveries", {"success": "false"}),
+        ("/webhooks/waiting", {}),
+        (f"/webhooks/deliveries/{tour.catcher.delivered[-1].id}", {}),
+        (f"/webhooks/deliveries/{uuid.uuid4()}", {}),
     ):
         await line.call("GET", path, params=parameters)
     await line.call("DELETE", "/queue", params={"phone": person})
