@@ -75,6 +75,8 @@ class Campaign:
     seconds: float
     quiet_seconds: float
     rounds: int = 1
+    insists: bool = False
+    """Attacks also on a busy machine; then times mean nothing."""
 
     @property
     def gateway(self) -> RunningGateway:
@@ -132,6 +134,7 @@ class Campaign:
         """Runs the attack in a process of its own, and adds its statuses to *answered*."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.campaigns.hostile_attacks", name),
+            *(["insist"] if self.insists else []),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
