@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from psycopg import AsyncConnection
 from psycopg.errors import (
@@ -58,8 +59,9 @@ class Migration:
         return f"{self.number:04} {self.name}"
 
 
-def migrations() -> list[Migration]:
-    """Returns every migration that this version knows, oldest first."""
+@cache
+def migrations() -> Sequence[Migration]:
+    """Returns every migration that this version knows, oldest first; read once, as /ready asks."""
     found = []
     files = (f for f in (sql_folder() / "migrations").iterdir() if f.name.endswith(".sql"))
     for file in sorted(files, key=lambda f: f.name):

@@ -10,6 +10,7 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.observability.metrics import Metrics
 from gateway.periodic_loop import PeriodicLoop
+from gateway.runtime.gc_tuning import GarbageCollection
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.supervisor import Stage
 
@@ -139,5 +140,6 @@ def start_gauges(node: NodeContext, *, pace_max_seconds: float) -> Gauges:
     )
     node.metrics.watch_process()
     node.metrics.watch_pool(node.database.pool.get_stats)
-    node.start(Stage.SENDERS, gauges=gauges, loop_probe=LoopProbe(node.metrics, node.clock))
+    probe, garbage = LoopProbe(node.metrics, node.clock), GarbageCollection(node.clock)
+    node.start(Stage.SENDERS, gauges=gauges, loop_probe=probe, garbage=garbage)
     return gauges

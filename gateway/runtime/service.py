@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 
 from gateway.errors import GatewayError
 from gateway.observability.logging import logger
+from gateway.runtime.gc_tuning import hand_over_quickly
 from gateway.runtime.supervisor import Supervisor
 from gateway.runtime.wiring import Gateway
 
@@ -20,6 +21,7 @@ async def run_service(
         ExceptionGroup: a part crashed.
         TimeoutError: the parts did not drain in time; the next start processes what was in flight.
     """
+    hand_over_quickly()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

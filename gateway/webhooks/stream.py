@@ -8,7 +8,7 @@ and at the latest after half a minute.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,11 +18,12 @@ from gateway.database.notifications import Notifications
 from gateway.errors import TooManyRequests
 from gateway.observability.logging import logger
 from gateway.periodic_loop import PeriodicLoop
-from gateway.webhooks.event_log import EventLog, Gap, LoggedEvent, LogReader, Position
+from gateway.webhooks.event_log import EventLog, Gap, LoggedEvent, LogReader, Position, Reading
 
 _SUBSCRIPTION = "stream"
 _PAGE = 100
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.02, 1.0
+_SECONDS_PER_FOLLOWER = 0.002
 _RENEW_SECONDS = 3_600.0
 _CHECK_SECONDS = 30.0
 
@@ -157,6 +158,9 @@ class Stream:
     async def _read_for_all(self) -> float | None:
         waiting = [subscriber for subscriber in self._subscribers if not subscriber.page]
         if waiting:
+            # Each page costs a write for each of them: many get fewer and longer ones.
+            await self._clock.sleep(_SECONDS_PER_FOLLOWER * len(waiting))
+            waiting = [subscriber for subscriber in self._subscribers if not subscriber.page]
             await self._renew()
             await self._read_for(waiting)
             # A transaction that is still open holds events back: read soon, then less often.
@@ -164,17 +168,14 @@ class Stream:
         return self._pause_seconds if self._subscribers else None
 
     async def _read_for(self, waiting: list[_Subscriber]) -> None:
-        readers = [LogReader(s.account_id, s.position, s.position_is_known) for s in waiting]
-        reading = await self._log.read(readers, max_count=_PAGE)
-        for number, position in reading.resumed.items():
-            waiting[number].position, waiting[number].position_is_known = position, True
-        for gap in reading.gaps:
-            waiting[gap.reader].page.append(gap)
-        for event in reading.events:
-            waiting[event.reader].page.append(event)
-        for subscriber in waiting:
-            if subscriber.page:
-                subscriber.wakeup.set()
+        """Reads once for subscribers at one place: the followers of an account move together."""
+        together = defaultdict[LogReader, list[_Subscriber]](list)
+        for each in waiting:
+            reader = LogReader(each.account_id, each.position, each.position_is_known)
+            together[reader].append(each)
+        groups = list(together.values())
+        reading = await self._log.read(list(together), max_count=_PAGE)
+        _hand_out(reading, groups)
         if reading.more:
             self._pause_seconds = _MIN_PAUSE_SECONDS / 2
 
@@ -214,3 +215,15 @@ class Stream:
             self._renew_at = now + _RENEW_SECONDS
             accounts = sorted({subscriber.account_id for subscriber in self._subscribers})
             await self._log.subscribe(_SUBSCRIPTION, accounts)
+
+
+def _hand_out(reading: Reading, groups: Sequence[Sequence[_Subscriber]]) -> None:
+    """Gives subscribers what was read for their groups, and wakes those who got something."""
+    for number, position in reading.resumed.items():
+        for subscriber in groups[number]:
+            subscriber.position, subscriber.position_is_known = position, True
+    page: Page = (*reading.gaps, *reading.events)
+    for found in page:
+        for subscriber in groups[found.reader]:
+            subscriber.page.append(found)
+            subscriber.wakeup.set()

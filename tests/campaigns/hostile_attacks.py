@@ -1,6 +1,7 @@
 """The attacks of one account: `python -m tests.campaigns.hostile_attacks`, a process of its own.
 
-Its argument names the attack; its input is one line of JSON: the base URL, an account, its
+Its argument names the attack; with a second one it runs at the priority of its parent, so that it
+attacks also on a busy machine. Its input is one line of JSON: the base URL, an account, its
 instances, and the URL of a hostile server. It prints "ready", runs the attack until its input ends,
 and prints how often each status was answered.
 """
@@ -265,7 +266,8 @@ async def main(name: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux":  # elsewhere it would not compete with the gateway for this machine
+    # Elsewhere it would not compete with the gateway for this machine.
+    if sys.platform == "linux" and len(sys.argv) == 2:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with tempfile.TemporaryDirectory() as made:
         asyncio.run(main(sys.argv[1], made))

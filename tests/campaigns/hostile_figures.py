@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +37,8 @@ class Memory:
         _forget_peak(self.process.pid)
         while True:
             self.own_mib = max(self.own_mib, _peak_mib(self.process.pid))
-            children = [child.pid for child in self.process.children(recursive=True)]
-            self.children_mib = max(self.children_mib, sum(map(_resident_mib, children)))
+            children = sum(map(_resident_mib, _descendants(self.process.pid)))
+            self.children_mib = max(self.children_mib, children)
             await asyncio.sleep(0.1)
 
 
@@ -50,14 +50,18 @@ class Outcome:
     memory: Memory
     quiet: list[Measured] = field(default_factory=list)
     attacked: list[Measured] = field(default_factory=list)
+    control: list[Measured] = field(default_factory=list)
+    """Of the account on another gateway, while this one was attacked."""
     answered: Counter[str] = field(default_factory=Counter)
     loop_seconds: float = 0.0
 
     @property
     def ratio(self) -> float:
-        quiet, attacked = _together(self.quiet), _together(self.attacked)
-        pairs = ((quiet.accepted, attacked.accepted), (quiet.sent, attacked.sent))
-        return max(_quantile(after, _P99) / _quantile(before, _P99) for before, after in pairs)
+        return _ratio(self.quiet, self.attacked)
+
+    @property
+    def beside_control(self) -> float:
+        return _ratio(self.control, self.attacked)
 
     @property
     def noise(self) -> float:
@@ -75,9 +79,12 @@ class Outcome:
 
     def show(self, *, load: float) -> None:
         quiet, attacked = _together(self.quiet), _together(self.attacked)
+        control = _together(self.control)
         echo(
-            f"{self.name:<30} accept {_figures(quiet.accepted)} -> {_figures(attacked.accepted)}  "
-            f"sent {_figures(quiet.sent)} -> {_figures(attacked.sent)}  p99 x{self.ratio:4.1f}  "
+            f"{self.name:<30} accept {_figures(quiet.accepted)} -> {_figures(attacked.accepted)} "
+            f"({_figures(control.accepted)})  "
+            f"sent {_figures(quiet.sent)} -> {_figures(attacked.sent)} ({_figures(control.sent)})  "
+            f"p99 x{self.ratio:3.1f}  beside control x{self.beside_control:3.1f}  "
             f"noise x{self.noise:3.1f}  load {load:.1f}  "
             f"reads max {max(attacked.reads, default=0) * 1_000:.0f}  "
             f"loop <={self.loop_seconds:g} s  "
@@ -101,18 +108,34 @@ def _together(windows: Sequence[Measured]) -> Measured:
     return whole
 
 
+def _ratio(before: Sequence[Measured], after: Sequence[Measured]) -> float:
+    """Returns the larger ratio of the p99 of accepting and of sending."""
+    first, second = _together(before), _together(after)
+    pairs = ((first.accepted, second.accepted), (first.sent, second.sent))
+    return max(_quantile(new, _P99) / _quantile(old, _P99) for old, new in pairs)
+
+
 def _quantile(seconds: Sequence[float], share: float) -> float:
     ordered = sorted(seconds) or [float("nan")]
     return ordered[int((len(ordered) - 1) * share)]
 
 
 def _figures(seconds: Sequence[float]) -> str:
-    return f"{_quantile(seconds, 0.5) * 1_000:.0f}/{_quantile(seconds, _P99) * 1_000:.0f} ms"
+    return f"{_quantile(seconds, 0.5) * 1_000:.0f}/{_quantile(seconds, _P99) * 1_000:.0f}"
 
 
 def _forget_peak(pid: int) -> None:
     with suppress(OSError):  # elsewhere the peak is that since the start
         Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """Yields the processes below one; psutil would look at every process of the machine."""
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (thread / "children").read_text().split()):
+                yield child
+                yield from _descendants(child)
 
 
 def _peak_mib(pid: int) -> float:

@@ -1,12 +1,16 @@
 """What attacks of one account do to another: `python -m tests.campaigns.hostile_tenant`.
 
 A gateway has the account limits of production. The good account sends texts at a steady rate, gets
-its callbacks, and reads /queue and /ready. "accept" is the answer to a send; "sent" is from the
-request to the arrival of the DeliveryCallback.
+its callbacks, and reads /queue and /ready (`tests/campaigns/good_account.py`).
 
 Quiet windows and windows of the attack alternate, and those of a kind are put together: the p99 of
 one short window would be a single request. "noise" is the largest p99 of a quiet window by the
 smallest: smaller differences mean nothing.
+
+The control is such a good account on another gateway, with a Postgres of its own on this machine,
+which nobody attacks. It suffers only from what the programs of the attack and the attacked gateway
+take of the processors and of the disk. "beside control" is the p99 under attack by the p99 of the
+control at that time: what the attack does through the gateway.
 
     PYTHONPATH=. .venv/bin/python -m tests.campaigns.hostile_tenant [ATTACK ...]
         [--seconds 10] [--rounds 3]
@@ -14,12 +18,10 @@ smallest: smaller differences mean nothing.
 
 import argparse
 import asyncio
-import itertools
 import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -33,19 +35,16 @@ from typer import echo
 
 from gateway.database.migrations import migrate
 from gateway.embedded_postgres.server import EmbeddedPostgres
+from tests.campaigns.good_account import GoodAccount, good_account
 from tests.campaigns.hostile_attacks import ATTACKS
 from tests.campaigns.hostile_figures import Measured, Memory, Outcome, largest_delay
 from tests.campaigns.hostile_server import ATTACKS as SERVERS
-from tests.campaigns.hostile_servers import Receiver, add_account, connected, hostile_server
+from tests.campaigns.hostile_servers import add_account, connected, hostile_server
 from tests.fixtures.postgres import public_folder
-from tests.fixtures.service import Client, Demo, RunningGateway, client_of, running_gateway, until
+from tests.fixtures.service import Demo, RunningGateway, client_of
 
-GOOD_INSTANCES: Final = 5
 HOSTILE_INSTANCES: Final = 20
-SEND_EVERY_SECONDS: Final = 0.1
-READ_EVERY_SECONDS: Final = 0.5
 REST_SECONDS: Final = 3.0
-ARRIVAL_SECONDS: Final = 60.0
 LIMITS: Final = {
     "GATEWAY_ACCOUNT_REQUESTS_PER_SECOND": "200",
     "GATEWAY_INSTANCE_REQUESTS_PER_SECOND": "50",
@@ -68,25 +67,41 @@ def names_of_attacks() -> list[str]:
 
 @dataclass
 class Campaign:
-    """A gateway, the good account with its receiver, and the hostile one."""
+    """The good account of the attacked gateway, that of the control, and the hostile account."""
 
-    gateway: RunningGateway
-    good: Sequence[Client]
-    receiver: Receiver
+    good: GoodAccount
+    control: GoodAccount | None
     hostile: Sequence[Demo]
     seconds: float
     quiet_seconds: float
     rounds: int = 1
+    insists: bool = False
+    """Attacks also on a busy machine; then times mean nothing."""
+
+    @property
+    def gateway(self) -> RunningGateway:
+        return self.good.gateway
+
+    async def measure(self, seconds: float) -> tuple[Measured, Measured]:
+        """Returns the figures of the good account, and those of the control at the same time."""
+        if self.control is None:
+            return await self.good.measure(seconds), Measured()
+        both = self.good.measure(seconds), self.control.measure(seconds)
+        good, control = await asyncio.gather(*both)
+        return good, control
 
     async def run(self, name: str) -> Outcome:
         """Measures quiet windows and windows of the attack in turn."""
         assert self.gateway.process is not None
         outcome = Outcome(name, Memory(psutil.Process(self.gateway.process.pid)))
         for _ in range(self.rounds):
-            outcome.quiet.append(await self.measure(self.quiet_seconds))
+            quiet, _control = await self.measure(self.quiet_seconds)
+            outcome.quiet.append(quiet)
             before = await self.loop_delays()
             watching = asyncio.create_task(outcome.memory.watch())
-            outcome.attacked.append(await self._attack(name, outcome.answered))
+            attacked, control = await self._attack(name, outcome.answered)
+            outcome.attacked.append(attacked)
+            outcome.control.append(control)
             watching.cancel()
             await asyncio.wait({watching})
             largest = largest_delay(before, await self.loop_delays())
@@ -94,7 +109,7 @@ class Campaign:
             await self.clear()
         return outcome
 
-    async def _attack(self, name: str, answered: Counter[str]) -> Measured:
+    async def _attack(self, name: str, answered: Counter[str]) -> tuple[Measured, Measured]:
         """Measures while the attack runs; adds its statuses to *answered*."""
         attack, _, way = name.partition(": ")
         async with (
@@ -114,72 +129,12 @@ class Campaign:
                 await http.put(f"{path}/update-every-webhooks", json=hook, headers=headers)
         await asyncio.sleep(REST_SECONDS)
 
-    async def measure(self, seconds: float) -> Measured:
-        """Sends and reads for some seconds, and waits for the callbacks of what was sent."""
-        measured, begun = Measured(), dict[str, float]()
-        ending = time.perf_counter() + seconds
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._send(measured, begun, tasks, ending))
-            tasks.create_task(self._read(measured, ending))
-        arrived = self.receiver.arrived
-        with suppress(TimeoutError):
-            await until(self._arrived, begun.keys().__le__, seconds=ARRIVAL_SECONDS)
-        measured.sent = [arrived[each] - at for each, at in begun.items() if each in arrived]
-        measured.lost = len(begun) - len(measured.sent)
-        return measured
-
-    async def _arrived(self) -> set[str]:
-        return set(self.receiver.arrived)
-
-    async def _send(
-        self,
-        measured: Measured,
-        begun: dict[str, float],
-        tasks: asyncio.TaskGroup,
-        ending: float,
-    ) -> None:
-        """Begins a send at each due time, whether the one before was answered or not."""
-
-        async def one(client: Client) -> None:
-            at = time.perf_counter()
-            body = {"phone": "5511999999999", "message": "text"}
-            try:
-                answer = await client.call("POST", "/send-text", json=body)
-            except httpx.HTTPError as error:
-                measured.failed.append(repr(error))
-                return
-            if answer.status_code != httpx.codes.OK:
-                measured.failed.append(f"{answer.status_code} {answer.text[:200]}")
-                return
-            measured.accepted.append(time.perf_counter() - at)
-            begun[answer.json()["messageId"]] = at
-
-        due, clients = time.perf_counter(), itertools.cycle(self.good)
-        while due < ending:
-            tasks.create_task(one(next(clients)))
-            due += SEND_EVERY_SECONDS
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-
-    async def _read(self, measured: Measured, ending: float) -> None:
-        client = self.good[0]
-        while time.perf_counter() < ending:
-            for reading in (client.call("GET", "/queue"), client.http.get("/ready")):
-                began = time.perf_counter()
-                try:
-                    answer = await reading
-                except httpx.HTTPError as error:
-                    measured.failed.append(repr(error))
-                    continue
-                measured.reads.append(time.perf_counter() - began)
-                if answer.status_code != httpx.codes.OK:
-                    measured.failed.append(f"{answer.status_code} {answer.text[:200]}")
-            await asyncio.sleep(READ_EVERY_SECONDS)
-
     @asynccontextmanager
     async def attacking(self, name: str, url: str, answered: Counter[str]) -> AsyncIterator[None]:
         """Runs the attack in a process of its own, and adds its statuses to *answered*."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.campaigns.hostile_attacks", name),
+            *(["insist"] if self.insists else []),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -222,47 +177,61 @@ class Campaign:
 
 @asynccontextmanager
 async def running_campaign(
-    folder: Path, database_url: str, *, seconds: float, quiet_seconds: float, rounds: int = 1
+    folder: Path,
+    database_url: str,
+    *,
+    seconds: float,
+    quiet_seconds: float,
+    rounds: int = 1,
+    control_url: str | None = None,
 ) -> AsyncIterator[Campaign]:
-    """Runs a gateway with both accounts, on a migrated database."""
-    receiver = Receiver()
-    with running_gateway(folder, database_url, **LIMITS) as gateway:
-        await gateway.ready()
-        async with AsyncExitStack() as stack:
-            server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
-            stack.callback(server.close)
-            demos = await add_account(gateway, GOOD_INSTANCES)
-            hostile = await add_account(gateway, HOSTILE_INSTANCES)
-            good = [await stack.enter_async_context(client_of(gateway, demo)) for demo in demos]
-            for each in hostile:
-                async with client_of(gateway, each) as client:
-                    await connected([client])
-            await connected(good)
-            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-            for client in good:
-                await client.call("PUT", "/update-webhook-delivery", json={"value": url})
-            yield Campaign(gateway, good, receiver, hostile, seconds, quiet_seconds, rounds)
-        gateway.kill()
+    """Runs a gateway with both accounts, and the control; on migrated databases."""
+    async with AsyncExitStack() as stack:
+        good = await stack.enter_async_context(good_account(folder, database_url, LIMITS))
+        control = None
+        if control_url:
+            beside = folder / "control"
+            beside.mkdir()
+            control = await stack.enter_async_context(good_account(beside, control_url, LIMITS))
+        hostile = await add_account(good.gateway, HOSTILE_INSTANCES)
+        for each in hostile:
+            async with client_of(good.gateway, each) as client:
+                await connected([client])
+        yield Campaign(good, control, hostile, seconds, quiet_seconds, rounds)
+
+
+@asynccontextmanager
+async def _migrated_server(folder: Path) -> AsyncIterator[str]:
+    server = EmbeddedPostgres(folder)
+    await server.start()
+    try:
+        await migrate(server.url)
+        yield server.url
+    finally:
+        await server.stop()
 
 
 async def _main(names: Collection[str], seconds: float, rounds: int) -> int:
-    echo(f"{os.cpu_count()} cores; p50/p99, quiet -> attacked")
+    echo(f"{os.cpu_count()} cores; p50/p99, quiet -> attacked (control at that time)")
     missed = 0
     with public_folder() as folder:
-        server = EmbeddedPostgres(folder / "pg")
-        await server.start()
-        try:
-            await migrate(server.url)
-            async with running_campaign(
-                folder, server.url, seconds=seconds, quiet_seconds=seconds, rounds=rounds
-            ) as campaign:
-                await campaign.measure(2.0)  # the first requests are slower
-                for name in names:
-                    outcome = await campaign.run(name)
-                    outcome.show(load=os.getloadavg()[0])
-                    missed += outcome.lost_or_failed
-        finally:
-            await server.stop()
+        async with (
+            _migrated_server(folder / "pg") as url,
+            _migrated_server(folder / "control-pg") as control_url,
+            running_campaign(
+                folder,
+                url,
+                seconds=seconds,
+                quiet_seconds=seconds,
+                rounds=rounds,
+                control_url=control_url,
+            ) as campaign,
+        ):
+            await campaign.measure(2.0)  # the first requests are slower
+            for name in names:
+                outcome = await campaign.run(name)
+                outcome.show(load=os.getloadavg()[0])
+                missed += outcome.lost_or_failed
     return 1 if missed else 0
 
 

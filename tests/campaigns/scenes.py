@@ -49,6 +49,7 @@ from tests.campaigns.message_scenes import (
     send_texts,
     vote,
 )
+from tests.campaigns.people_scenes import keep_users, link_phone, sign_in, use_key, watch_queue
 from tests.campaigns.tour import ANA, BEN, GONE, Scene, Tour
 from tests.fixtures.webhook_catcher import WebhookCatcher
 from tests.service.test_documented_routes import ENDS_THE_CONNECTION, ROUTES, World
@@ -289,6 +290,11 @@ SCENES: Final[Mapping[str, Scene]] = {
         keep_keys,
         keep_people,
         search_people,
+        sign_in,
+        keep_users,
+        use_key,
+        link_phone,
+        watch_queue,
         keep_webhooks,
         keep_broadcast_lists,
         change_callbacks,

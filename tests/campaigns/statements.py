@@ -34,11 +34,6 @@ FOLLOWS = {
 """Statements that run only after the answer to another one was lost."""
 
 _WHATSMEOW = "needs the library; the store repeats it until it is answered"
-_SIGN_IN = (
-    "only a person who signs in, or `gateway users`, runs it; tests/postgres/test_sign_in.py does"
-)
-_API_KEY = "needs an API key; tests/service/test_api_keys.py runs it"
-_LINK = "needs a phone that is not linked; tests/postgres/test_phone_links.py runs it"
 _PANEL = "only a page of the panel runs it; tests/service/panel/test_chats.py does"
 _BUCKET = "needs a bucket that fails; tests/postgres/test_deferred_files.py runs it"
 NOT_DRIVEN: dict[str, str] = {
@@ -63,34 +58,6 @@ NOT_DRIVEN: dict[str, str] = {
         )
     },
     **{
-        f"users/{name}": _SIGN_IN
-        for name in (
-            "add_user",
-            "begin_sign_in",
-            "count_users",
-            "end_session",
-            "end_sessions",
-            "find_operator",
-            "find_session",
-            "find_sign_in_link",
-            "find_sign_in_pair",
-            "find_user",
-            "find_user_by_email",
-            "issue_sign_in_link",
-            "list_users",
-            "note_session_seen",
-            "note_sign_in",
-            "redeem_sign_in_link",
-            "replace_password_hash",
-            "search_users",
-            "set_disabled",
-            "set_password",
-            "set_totp",
-            "start_session",
-            "take_totp_step",
-        )
-    },
-    **{
         f"overview/{name}": "only an operator reads it; tests/postgres/test_overview.py does"
         for name in (
             "count_instances_of_providers",
@@ -99,24 +66,8 @@ NOT_DRIVEN: dict[str, str] = {
             "search_accounts",
         )
     },
-    **{
-        f"phone_links/{name}": _LINK
-        for name in (
-            "confirm_linking",
-            "count_code",
-            "create_phone_link",
-            "find_phone_link",
-            "find_phone_link_by_token",
-            "revoke_phone_link",
-        )
-    },
-    "api_keys/count_own_instances": _API_KEY,
-    "api_keys/find_api_key": _API_KEY,
-    "api_keys/note_key_uses": _API_KEY,
     "directory/last_messages": _PANEL,
     "directory/search_chats": _PANEL,
-    "instances/find_account_by_id": "needs the session of a user",
-    "instances/rotate_token": "ends a token; tests/postgres/test_overview.py runs it",
     "inbox/record_event_error": "needs an event that this version cannot process",
     "instances/count_connected": "reads, for the routes by instance name",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",

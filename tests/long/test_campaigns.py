@@ -58,6 +58,7 @@ async def test_hostile_tenant_costs_the_other_no_message(tmp_path: Path, databas
     async with hostile_tenant.running_campaign(
         tmp_path, database_url, seconds=ATTACK_SECONDS, quiet_seconds=1.0
     ) as campaign:
+        campaign.insists = True
         outcomes = {}
         for name in attacks:
             outcomes[name] = await campaign.run(name)

@@ -27,6 +27,7 @@ IDLE = {
     "event_stream",
     "event_stream_access",
     "file_fetches",
+    "garbage collection",
     "loop probe",
     "panel_live",
     "proxy addresses",

@@ -1,12 +1,15 @@
-"""A stream whose access is revoked ends, although no event comes and no loop runs."""
+"""What followers share, and how their streams end."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
 from gateway.clock import Clock
-from gateway.webhooks.event_log import EventLog, Position
+from gateway.webhooks.event_log import EventLog, LoggedEvent, LogReader, Position, Reading
 from gateway.webhooks.stream import Stream, StreamAccess
 from tests.fixtures.patience import PATIENCE_SECONDS
 
@@ -33,3 +36,43 @@ async def test_revoked_access_ends_a_stream_that_waits() -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
             with pytest.raises(StopAsyncIteration):
                 await waiting
+
+
+class CountingLog(SilentLog):
+    """A log with two events, which notes how many readers each read asks for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    async def read(self, readers: Sequence[LogReader], *, max_count: int) -> Reading:
+        assert max_count > 1
+        self.asked.append(len(readers))
+        events = [
+            LoggedEvent(reader, 10**17, number, "instance", "chat", UUID(int=number), "T", "{}")
+            for reader, asked in enumerate(readers)
+            for number in (1, 2)
+            if number > asked.position.number
+        ]
+        return Reading(events)
+
+
+async def test_followers_at_one_place_are_read_for_once_and_get_the_same() -> None:
+    log, stopping = CountingLog(), asyncio.Event()
+    stream = Stream(cast("EventLog", log), Clock(), max_followers=3)
+    places = [None, None, Position(10**17, 1)]
+    async with asyncio.timeout(PATIENCE_SECONDS), AsyncExitStack() as stack:
+        pages = [
+            await stack.enter_async_context(
+                stream.subscribe("account", place, StreamAccess(allowed))
+            )
+            for place in places
+        ]
+        waiting = [asyncio.ensure_future(anext(each)) for each in pages]
+        await asyncio.sleep(0)  # all wait before the first read
+        running = asyncio.create_task(stream.run_until(stopping))
+        found = [[event.position.number for event in await each] for each in waiting]
+        stopping.set()
+        await running
+
+    assert found == [[1, 2], [1, 2], [2]]
+    assert max(log.asked) == 2
