@@ -39,6 +39,7 @@ from gateway.runtime.gauges import Gauges, LoopProbe
 from gateway.runtime.gc_tuning import freeze_startup_objects
 from gateway.runtime.housekeeping import start_housekeeping
 from gateway.runtime.kafka import consumer_of, start_kafka_monitor
+from gateway.runtime.library_pools import library_pools
 from gateway.runtime.media import Media
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.operation_wiring import build_services
@@ -228,7 +229,7 @@ class Gateway:
             self._providers,
             self._environment,
             data_dir=settings.storage.data_dir,
-            direct_url=direct_url,
+            library_pools=library_pools(url, settings.database, clock, self._metrics),
             clock=clock,
             database=database,
             notifications=notifications,
@@ -331,7 +332,7 @@ class Gateway:
             pace_max_seconds=pace_max_seconds,
         )
         self._metrics.watch_process()
-        self._metrics.watch_pool(node.database.pool.get_stats)
+        self._metrics.watch_pool("database", node.database.pool.get_stats)
         probe = LoopProbe(self._metrics, self._clock)
         node.start(Stage.SENDERS, gauges=gauges, loop_probe=probe)
         return gauges

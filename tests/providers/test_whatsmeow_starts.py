@@ -72,10 +72,6 @@ class StubChild:
         self.acting.set()
 
 
-async def _key_store() -> str:
-    return "postgresql:///"
-
-
 class StubStore:
     def __init__(self, device: str | None) -> None:
         self._device = device
@@ -111,7 +107,7 @@ async def supervised(
         settings,
         Clock(),
         Path(),
-        _key_store,
+        None,
         no_pictures,
         metrics or Metrics(),
     )

@@ -15,7 +15,7 @@ from gateway.contract.media import MediaFile
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.instances import QrCode, ReadQrCode
 from gateway.contract.zapi.messages.text import SendText
-from gateway.database.library_url import library_url_of
+from gateway.database.library_pool.pool import PostgresLibraryPool
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
@@ -209,12 +209,19 @@ async def node_at(
         f"GATEWAY_WHATSMEOW_{name.upper()}": str(value)
         for name, value in {"restart_seconds": 0.1, **settings}.items()
     }
+
+    def library_pool(folder: Path, max_connections: int) -> PostgresLibraryPool:
+        connections = Database(url, min_size=1, max_size=max_connections)
+        return PostgresLibraryPool(
+            connections, clock, schema="whatsmeow", folder=folder, prepare=True
+        )
+
     provider_context = ProviderContext(
         environment,
         folder,
         clock,
         PostgresProviderStore(database, Notifications(url, clock), provider="whatsmeow"),
-        library_url_of(url, schema="whatsmeow"),
+        library_pool,
         picture=_as_it_is,
     )
     engine = WhatsmeowEngine(provider_context, read_settings(environment))

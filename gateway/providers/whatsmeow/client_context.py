@@ -9,15 +9,15 @@ from gateway.observability.metrics import Metrics
 from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
+from gateway.sessions.library_pool import LibraryPool
 
 
 @dataclass(frozen=True, slots=True)
 class ClientContext:
     """The objects that all sessions of an engine share.
 
-    `key_store` returns the URL of the library's database. With keys in files, `folder` has a file
-    for each instance. `picture` returns the JPEG that a caller named,
-    for the instance of that id.
+    `pool` leads to the library's tables; it is None with keys in files, of which `folder` has one
+    for each instance. `picture` returns the JPEG that a caller named, for the instance of that id.
     """
 
     children: Children
@@ -25,6 +25,6 @@ class ClientContext:
     settings: WhatsmeowSettings
     clock: Clock
     folder: Path
-    key_store: Callable[[], Awaitable[str]]
+    pool: LibraryPool | None
     picture: Callable[[str, str], Awaitable[bytes]]
     metrics: Metrics

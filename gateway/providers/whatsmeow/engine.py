@@ -36,13 +36,18 @@ class WhatsmeowEngine:
             inherited=provider_context.inherited,
         )
         self._store = Store(provider_context.store, self._clock)
+        self._pool = (
+            provider_context.library_pool(folder, settings.database_connections)
+            if settings.keys == "postgres"
+            else None
+        )
         self._context = ClientContext(
             self._children,
             self._store,
             settings,
             self._clock,
             folder,
-            provider_context.database_url,
+            self._pool,
             provider_context.picture,
             provider_context.metrics,
         )
@@ -73,13 +78,17 @@ class WhatsmeowEngine:
         return Router()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
+        children_ended = asyncio.Event()
         async with asyncio.TaskGroup() as group:
+            if self._pool:
+                group.create_task(self._pool.run_until(children_ended))
             # A task of its own: it waits while the database is away, and deadlines must not.
             deleting = group.create_task(self._delete_expired_daily())
             while not await self._clock.wait(stopping, _TICK_SECONDS):
                 self._children.enforce_deadlines(self._deadline, self._clock.monotonic_seconds())
             deleting.cancel()
-        await self._children.end()
+            await self._children.end()
+            children_ended.set()
 
     async def _delete_expired_daily(self) -> None:
         while True:

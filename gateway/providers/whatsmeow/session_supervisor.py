@@ -210,6 +210,8 @@ class SessionSupervisor:
         self._linking_code.hide()
         linked = self._device is not None
         await self._context.children.leave(child, self._spec.instance_id, linked=linked)
+        if self._context.pool:
+            await self._context.pool.dismiss(self._spec.instance_id)
 
     async def _link(self, child: Child) -> None:
         """Returns when a phone is linked, or no further code will be shown."""
@@ -333,8 +335,8 @@ class SessionSupervisor:
 
     async def _key_store(self) -> str:
         """Returns the library's database; a new linking deletes the file of an earlier one."""
-        if self._context.settings.keys == "postgres":
-            return await self._context.key_store()
+        if self._context.pool:
+            return await self._context.pool.admit(self._spec.instance_id, self._spec.epoch)
         if self._device is None:
             delete_key_file(self._key_file)
         return str(self._key_file)

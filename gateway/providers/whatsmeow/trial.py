@@ -24,18 +24,23 @@ async def try_key_store(provider_context: ProviderContext) -> str | None:
         return None
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            devices = await _open(provider_context, await provider_context.database_url())
+            devices = await _open_store(provider_context, settings.database_connections)
     except (ChildGone, VerbFailed, DatabaseUnavailable, OSError) as error:
         raise StartRefused(sentence_of(error)) from None
     return f"it opens, with the keys of {devices} linked devices"
 
 
-async def _open(provider_context: ProviderContext, store: str) -> int:
+async def _open_store(provider_context: ProviderContext, max_connections: int) -> int:
     folder = (provider_context.data_dir / "whatsmeow").absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    pool, ended = provider_context.library_pool(folder, max_connections), asyncio.Event()
     deadline = provider_context.clock.monotonic_seconds() + _TIMEOUT_SECONDS
-    child = await Child.start(provider_context.environment, folder, deadline=deadline)
-    try:
-        return len(await child.call(secrets.token_hex(4), "open_store", store=store))
-    finally:
-        await child.end()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pool.run_until(ended))
+        child = await Child.start(provider_context.environment, folder, deadline=deadline)
+        try:
+            store = await pool.admit_visitor()
+            return len(await child.call(secrets.token_hex(4), "open_store", store=store))
+        finally:
+            await child.end()
+            ended.set()
