@@ -141,6 +141,15 @@ class OpenSession:
         return child.pid
 
 
+_OWN_LEASE = (
+    "insert into accounts (id, name) values ('acme', 'Acme') on conflict do nothing",
+    """insert into instances
+           (id, account_id, name, token_hash, token_ciphertext, token_key_id, provider)
+       values (%(id)s, 'acme', 'Line', '', '', 'key', 'whatsmeow') on conflict do nothing""",
+    """insert into instance_leases (instance_id, node_id, epoch) values (%(id)s, 'a', %(epoch)s)
+       on conflict (instance_id) do update set epoch = excluded.epoch""",
+)
+
 Pair = tuple[OpenSession, OpenSession]
 
 
@@ -166,6 +175,13 @@ class Node:
     whatsapp: FakeWhatsApp
     stack: AsyncExitStack
     tasks: asyncio.TaskGroup
+    database: Database
+
+    async def _own_lease(self, instance_id: str, epoch: int) -> None:
+        """Adds the instance, whose lease has this epoch: what its session writes needs it."""
+        async with self.database.transaction() as transaction:
+            for statement in _OWN_LEASE:
+                await transaction.execute(statement, {"id": instance_id, "epoch": epoch})
 
     @asynccontextmanager
     async def opened(
@@ -177,6 +193,7 @@ class Node:
         proxy: Proxy | None = None,
     ) -> AsyncIterator[OpenSession]:
         lease = Lease()
+        await self._own_lease(instance_id, epoch)
         spec = SessionSpec(instance_id, epoch, {}, lambda: lease.until, proxy)
         async with self.engine.open_session(spec) as session:
             assert isinstance(session, WhatsmeowSession)
@@ -229,6 +246,6 @@ async def node_at(
         tasks.create_task(database.run_until(stopping))
         running = tasks.create_task(engine.run_until(stopping))
         async with AsyncExitStack() as stack:
-            yield Node(engine, whatsapp, stack, tasks)
+            yield Node(engine, whatsapp, stack, tasks, database)
         stopping.set()
         await asyncio.wait({running})
