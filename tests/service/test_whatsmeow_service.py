@@ -70,6 +70,7 @@ async def test_whatsmeow_kill_9_of_child_and_gateway_repeats_nothing(
 
         await pair.check(kills=1)
         assert (await pair.arrived())[:3] == in_flight
+        await pair.everything_received()
         await pair.kill_the_gateway()
 
 
@@ -198,7 +199,7 @@ async def test_whatsmeow_kill_9_with_keys_in_postgres_repeats_nothing(
         await whatsapp.control("behave", hold_acks=True)
         await pair.send(COUNT)
         in_flight = await pair.arrived_at_least(3)
-        await pair.kill_the_children()
+        await pair.kill_the_child()
         await whatsapp.control("behave", hold_acks=False)
 
         await pair.check(kills=1)
