@@ -24,6 +24,7 @@ from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 
 CONNECTIONS = 20
 _AT_ONCE = 6
+_PROGRESS = 25
 _MIB = 1 << 20
 _FIRST_PHONE = 5511970000001
 
@@ -91,8 +92,17 @@ async def run(gateway: RunningGateway, whatsapp: FakeWhatsApp, server_url: str, 
     async with partner_of(gateway) as http, connections.watched():
         instances = [await new_instance(http, f"phone {number}") for number in range(count)]
 
+        linked: list[str] = []
+
         def linking(instance: Instance, phone: str) -> Callable[[], Awaitable[None]]:
-            return lambda: instance.link(whatsapp, phone)
+            async def link() -> None:
+                await instance.link(whatsapp, phone)
+                linked.append(phone)
+                if len(linked) % _PROGRESS == 0:
+                    most = connections.most_in_all
+                    print(f"{len(linked)} linked, at most {most} connections", flush=True)
+
+            return link
 
         pairs = list(zip(instances, phones, strict=True))
         took = await each([linking(*pair) for pair in pairs])

@@ -24,6 +24,7 @@ from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import read_settings
 from gateway.sessions.connection import ConnectionState
+from gateway.sessions.library_pool import LibraryPoolOf
 from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
@@ -217,7 +218,12 @@ async def _as_it_is(_instance_id: str, source: str) -> bytes:
 
 @asynccontextmanager
 async def node_at(
-    url: str, folder: Path, whatsapp: FakeWhatsApp, **settings: Any
+    url: str,
+    folder: Path,
+    whatsapp: FakeWhatsApp,
+    *,
+    library_pool: LibraryPoolOf | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Node]:
     clock, stopping = Clock(), asyncio.Event()
     database = Database(url, min_size=1, max_size=4)
@@ -227,7 +233,7 @@ async def node_at(
         for name, value in {"restart_seconds": 0.1, **settings}.items()
     }
 
-    def library_pool(folder: Path, max_connections: int) -> PostgresLibraryPool:
+    def pool_of(folder: Path, max_connections: int) -> PostgresLibraryPool:
         connections = Database(url, min_size=1, max_size=max_connections)
         return PostgresLibraryPool(
             connections, clock, schema="whatsmeow", folder=folder, prepare=True
@@ -238,7 +244,7 @@ async def node_at(
         folder,
         clock,
         PostgresProviderStore(database, Notifications(url, clock), provider="whatsmeow"),
-        library_pool,
+        library_pool or pool_of,
         picture=_as_it_is,
     )
     engine = WhatsmeowEngine(provider_context, read_settings(environment))

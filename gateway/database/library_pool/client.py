@@ -17,6 +17,7 @@ from psycopg.pq.abc import PGresult
 from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.library_pool import wire
+from gateway.database.library_pool.memory import IdentityMemory
 from gateway.database.library_pool.statements import Entries, Entry, Statements, may_repeat
 from gateway.database.library_pool.wire import Request
 from gateway.database.pool import Database
@@ -39,16 +40,19 @@ class LibraryClient:
         writer: asyncio.StreamWriter,
         *,
         entries: Entries,
+        memory: IdentityMemory,
         database: Database,
         statements: Statements,
         clock: Clock,
     ) -> None:
         self._messages, self._reader, self._writer = messages, reader, writer
-        self._entries, self._database, self._statements = entries, database, statements
+        self._entries, self._memory = entries, memory
+        self._database, self._statements = database, statements
         self._clock = clock
         self.is_running = False
         """Whether a statement is at Postgres, which may have committed it."""
         self.is_revoked = False
+        self._changes_keys = False
 
     async def serve(self) -> None:
         self._writer.write(wire.greeting())
@@ -61,12 +65,22 @@ class LibraryClient:
                 await self._serve_statement(request)
 
     async def _serve_statement(self, request: Request) -> None:
+        answer = self._memory.answer(request)
+        if answer is None:
+            answer = await self._answer_of_postgres(request)
+        self._reply(answer, wire.IDLE)
+
+    async def _answer_of_postgres(self, request: Request) -> bytes:
+        begun, committed = self._memory.begin(request), None
         try:
             results = await self._run_patiently(request)
+            answer = _replies(request, results)
+            committed = None if wire.is_error(results) else answer
         except DatabaseUnavailable as error:
-            self._reply(wire.error(_CONNECTION_FAILURE, str(error)), wire.IDLE)
-        else:
-            self._reply(_replies(request, results), wire.IDLE)
+            answer = wire.error(_CONNECTION_FAILURE, str(error))
+        finally:
+            self._memory.end(request, begun, committed)
+        return answer
 
     async def _run_patiently(self, request: Request) -> list[PGresult]:
         """Runs the statement, again if its connection is lost and it may be repeated.
@@ -99,12 +113,16 @@ class LibraryClient:
 
     async def _serve_begun(self, first: Request, requests: AsyncIterator[Request]) -> None:
         database = self._database.within(DatabaseDeadline.LIBRARY_TRANSACTION)
+        self._changes_keys = False
         async with database.connection() as connection:
             try:
                 ended = await self._serve_on(connection, first, requests)
             except BaseException:
                 await connection.close()  # and with it the transaction
                 raise
+            finally:
+                if self._changes_keys:
+                    self._memory.forget()
             if not ended:
                 await connection.rollback()
 
@@ -112,11 +130,12 @@ class LibraryClient:
         self, connection: AsyncConnection, first: Request, requests: AsyncIterator[Request]
     ) -> bool:
         """Serves a transaction; returns whether the library ended it."""
-        status = wire.IN_TRANSACTION
+        self._note(first)
         results = await self._run(connection, first, self._entries.of_transaction, begin=True)
         status = _status_after(results)
         self._reply(_replies(first, results), status)
         async for request in requests:
+            self._note(request)
             results = await self._run(connection, request)
             if _ends_transaction(request):
                 self._reply(_replies(request, results), wire.IDLE)
@@ -125,6 +144,12 @@ class LibraryClient:
                 status = wire.IN_FAILED_TRANSACTION
             self._reply(_replies(request, results), status)
         return False
+
+    def _note(self, request: Request) -> None:
+        """Forgets remembered answers that a statement of the transaction may change."""
+        if self._memory.concerns(request):
+            self._changes_keys = True
+            self._memory.forget()
 
     async def _serve_failed(self, requests: AsyncIterator[Request]) -> None:
         """Refuses every statement until the library ends the transaction that is lost."""

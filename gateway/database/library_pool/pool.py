@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 from gateway.clock import Clock
 from gateway.database.library_pool import wire
 from gateway.database.library_pool.client import LibraryClient
+from gateway.database.library_pool.memory import IdentityMemory
 from gateway.database.library_pool.statements import Entries, Statements
 from gateway.database.pool import Database
 from gateway.observability.error_reports import report_error
@@ -40,6 +41,7 @@ class _Ticket:
     """Admits the connections of one client of the library, until it is revoked."""
 
     entries: Entries
+    memory: IdentityMemory = field(default_factory=IdentityMemory)
     connections: dict[LibraryClient, asyncio.Task[None]] = field(default_factory=dict)
 
     async def revoke(self) -> None:
@@ -171,6 +173,7 @@ class PostgresLibraryPool:
             reader,
             writer,
             entries=ticket.entries,
+            memory=ticket.memory,
             database=self._database,
             statements=self._statements,
             clock=self._clock,

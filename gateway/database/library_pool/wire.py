@@ -123,7 +123,7 @@ class Requests:
 
 def startup_parameters(body: bytes) -> dict[str, str]:
     """Returns the parameters of a startup message."""
-    words = [word.decode() for word in body[4:].split(b"\0")]
+    words = [word.decode() for word in body[4:].rstrip(b"\0").split(b"\0")]
     return dict(zip(words[::2], words[1::2], strict=False))
 
 
