@@ -37,13 +37,23 @@ _APPLICATION = "library pool of a test"
 
 @asynccontextmanager
 async def pool_of(
-    url: str, folder: Path, *, prepare: bool = True, connections: int = CONNECTIONS
+    url: str,
+    folder: Path,
+    *,
+    prepare: bool = True,
+    connections: int = CONNECTIONS,
+    idle_seconds: float = 10.0,
 ) -> AsyncIterator[PostgresLibraryPool]:
     database = Database(
         url, min_size=1, max_size=connections, prepare=prepare, application_name=_APPLICATION
     )
     pool = PostgresLibraryPool(
-        database, Clock(), schema="whatsmeow", folder=folder, prepare=prepare
+        database,
+        Clock(),
+        schema="whatsmeow",
+        folder=folder,
+        prepare=prepare,
+        idle_seconds=idle_seconds,
     )
     ended = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -318,3 +328,20 @@ async def test_library_pool_finds_room_for_its_socket(database_url: str, tmp_pat
             cursor = await client.execute("select 1")
             assert await cursor.fetchall() == [(1,)]
     assert not left.exists()
+
+
+async def test_library_pool_idle_transaction_gives_the_lease_up(
+    operator: AsyncConnection, instance_id: str, database_url: str, tmp_path: Path
+) -> None:
+    """A process that is stopped within a transaction does not keep the lease from others."""
+    async with (
+        pool_of(database_url, tmp_path, idle_seconds=0.1) as pool,
+        await client_at(await pool.admit(instance_id, 1)) as client,
+    ):
+        await client.execute("begin")
+        await put(client, "key", b"never committed")
+        await operator.execute("update instance_leases set epoch = 2")
+        with pytest.raises(DatabaseError):
+            await put(client, "further", b"too late")
+        await client.execute("rollback")
+        assert await stored(operator) == {}

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -29,6 +30,7 @@ _SOCKET = ".s.PGSQL.5432"
 _PREFIX = "library-pool-"
 _MAX_PATH_BYTES = 100  # the kernel takes 107
 _TICKET_BYTES = 24
+_IDLE_SECONDS = 10.0
 _READ_BYTES = 4_096
 
 
@@ -65,6 +67,7 @@ class PostgresLibraryPool:
         schema: str,
         folder: Path,
         prepare: bool,
+        idle_seconds: float = _IDLE_SECONDS,
         new_ticket: Callable[[], str] = _new_ticket,
     ) -> None:
         """Creates it; it listens in `run_until`.
@@ -75,11 +78,13 @@ class PostgresLibraryPool:
             schema: where the library's tables are.
             folder: below which the socket is, if its path is short enough.
             prepare: False behind a transaction pooler.
+            idle_seconds: how long a transaction, which locks a lease, may stay idle.
             new_ticket: makes a name that cannot be guessed.
         """
         self._database, self._clock, self._schema = database, clock, schema
         self._folder, self._new_ticket = folder, new_ticket
         self._statements = Statements(prepare=prepare)
+        self._entries = partial(Entries, schema, idle_seconds=idle_seconds)
         self._tickets: dict[str, _Ticket] = {}
         self._names: dict[str, str] = {}
         self._address: asyncio.Future[Path] | None = None
@@ -110,13 +115,13 @@ class PostgresLibraryPool:
         """Returns a URL of Postgres for the client of an instance; ends those of the one before."""
         await self.dismiss(instance_id)
         name = self._names[instance_id] = self._new_ticket()
-        self._tickets[name] = _Ticket(Entries(self._schema, instance_id, epoch))
+        self._tickets[name] = _Ticket(self._entries(instance_id, epoch))
         return await self._url(name)
 
     async def admit_visitor(self) -> str:
         """Returns a URL of Postgres for a client that serves no instance."""
         name = self._new_ticket()
-        self._tickets[name] = _Ticket(Entries(self._schema, None, 0))
+        self._tickets[name] = _Ticket(self._entries(None, 0))
         return await self._url(name)
 
     async def dismiss(self, instance_id: str) -> None:

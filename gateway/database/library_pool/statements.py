@@ -45,8 +45,15 @@ class Entry:
 class Entries:
     """The entries of the clients of one schema, for one lease or for none."""
 
-    def __init__(self, schema: str, instance_id: str | None, epoch: int) -> None:
-        values = {"schema": schema, "instance_id": instance_id or "", "epoch": str(epoch)}
+    def __init__(
+        self, schema: str, instance_id: str | None, epoch: int, *, idle_seconds: float
+    ) -> None:
+        values = {
+            "schema": schema,
+            "instance_id": instance_id or "",
+            "epoch": str(epoch),
+            "idle_milliseconds": str(round(1_000 * idle_seconds)),
+        }
         self._to_read = _entry("enter", values)
         self._to_write = _entry("enter_as_owner", values) if instance_id else self._to_read
 
