@@ -1,13 +1,13 @@
 """Builds the connections to Postgres that clients of an engine's library share."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from gateway.clock import Clock
+from gateway.database.library_pool.memory import RepeatedStatements
 from gateway.database.library_pool.pool import PostgresLibraryPool
 from gateway.database.pool import Database
 from gateway.observability.metrics import Metrics
-from gateway.sessions.library_pool import LibraryPool, LibraryPoolOf
+from gateway.sessions.library_pool import LibraryPool, LibraryPoolOf, LibraryPoolOptions
 from gateway.settings.node_sections import DatabaseSection
 
 
@@ -17,11 +17,11 @@ def library_pools(
     """Returns the builder of the pools for the library of the provider of a name."""
 
     def of_provider(name: str) -> LibraryPoolOf:
-        def build(folder: Path, max_connections: int) -> LibraryPool:
+        def build(options: LibraryPoolOptions) -> LibraryPool:
             database = Database(
                 url,
                 min_size=1,
-                max_size=max_connections,
+                max_size=options.max_connections,
                 prepare=section.prepares_statements(),
                 statement_seconds=section.statement_seconds,
                 application_name=f"gateway {name}",
@@ -31,7 +31,8 @@ def library_pools(
                 database,
                 clock,
                 schema=name,
-                folder=folder,
+                folder=options.folder,
+                repeated=RepeatedStatements.of(options.repeated),
                 prepare=section.prepares_statements(),
             )
 

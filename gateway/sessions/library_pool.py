@@ -1,12 +1,28 @@
 """The port to connections to Postgres for an engine's library that has a driver of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-LibraryPoolOf = Callable[[Path, int], "LibraryPool"]
-"""Returns a pool with its socket below a folder, and at most so many connections to Postgres."""
+LibraryPoolOf = Callable[["LibraryPoolOptions"], "LibraryPool"]
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryPoolOptions:
+    """How a pool serves a library.
+
+    Attributes:
+        folder: below which its socket is.
+        max_connections: the largest number of connections to Postgres.
+        repeated: a `table` of which only its client changes a row, and the `read` and the `write`
+            (an upsert) of such a row that the client repeats, and is answered from memory.
+    """
+
+    folder: Path
+    max_connections: int
+    repeated: Mapping[str, str]
 
 
 class LibraryPool(Protocol):
@@ -33,6 +49,6 @@ class LibraryPool(Protocol):
         ...
 
 
-def no_library_pool(_folder: Path, _max_connections: int) -> LibraryPool:
+def no_library_pool(_options: LibraryPoolOptions) -> LibraryPool:
     """Stands for a pool where there is no database."""
     raise NotImplementedError

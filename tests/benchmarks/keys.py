@@ -25,7 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from gateway.contract.zapi.messages.text import SendText
 from gateway.database.migrations import migrate
-from gateway.sessions.library_pool import LibraryPool
+from gateway.sessions.library_pool import LibraryPool, LibraryPoolOptions
 from tests.fixtures.postgres import (
     PostgresServer,
     folder_in_memory,
@@ -146,7 +146,7 @@ async def measure(
     for url in urls.values():
         await migrate(url)
 
-    def direct(_folder: Path, _max_connections: int) -> LibraryPool:
+    def direct(_options: LibraryPoolOptions) -> LibraryPool:
         return DirectConnections(urls["direct"])
 
     async with (

@@ -15,6 +15,7 @@ from gateway.contract.media import MediaFile
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.instances import QrCode, ReadQrCode
 from gateway.contract.zapi.messages.text import SendText
+from gateway.database.library_pool.memory import RepeatedStatements
 from gateway.database.library_pool.pool import PostgresLibraryPool
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
@@ -24,7 +25,7 @@ from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import read_settings
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.library_pool import LibraryPoolOf
+from gateway.sessions.library_pool import LibraryPoolOf, LibraryPoolOptions
 from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
@@ -233,10 +234,14 @@ async def node_at(
         for name, value in {"restart_seconds": 0.1, **settings}.items()
     }
 
-    def pool_of(folder: Path, max_connections: int) -> PostgresLibraryPool:
-        connections = Database(url, min_size=1, max_size=max_connections)
+    def pool_of(options: LibraryPoolOptions) -> PostgresLibraryPool:
         return PostgresLibraryPool(
-            connections, clock, schema="whatsmeow", folder=folder, prepare=True
+            Database(url, min_size=1, max_size=options.max_connections),
+            clock,
+            schema="whatsmeow",
+            folder=options.folder,
+            prepare=True,
+            repeated=RepeatedStatements.of(options.repeated),
         )
 
     provider_context = ProviderContext(

@@ -8,9 +8,9 @@ from gateway.database.library_pool.statements import is_read, may_repeat
 from gateway.database.library_pool.wire import (
     MAX_MESSAGE_BYTES,
     Bound,
+    ClientRequest,
+    ClientRequests,
     Messages,
-    Request,
-    Requests,
     UnexpectedMessage,
     bound_of,
     startup_parameters,
@@ -31,12 +31,12 @@ SENT = (
     + message(b"Q", b"BEGIN\0")
     + message(b"X")
 )
-WANTED = [Request(b"select $1, $2", Bound((b"a", None), (0, 1))), Request(b"BEGIN")]
+WANTED = [ClientRequest(b"select $1, $2", Bound((b"a", None), (0, 1))), ClientRequest(b"BEGIN")]
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, len(SENT)])
 def test_requests_in_pieces_of_any_size_are_the_same(size: int) -> None:
-    requests = Requests(Messages())
+    requests = ClientRequests(Messages())
     found = [
         request
         for start in range(0, len(SENT), size)
@@ -59,7 +59,7 @@ def test_requests_in_pieces_of_any_size_are_the_same(size: int) -> None:
 )
 def test_requests_of_an_unknown_form_are_refused(sent: bytes) -> None:
     with pytest.raises(UnexpectedMessage):
-        Requests(Messages()).feed(sent)
+        ClientRequests(Messages()).feed(sent)
 
 
 def test_bound_with_one_format_has_it_for_each_parameter() -> None:
@@ -76,7 +76,7 @@ def test_startup_message_has_parameters() -> None:
     assert startup_parameters(first) == {"user": "ticket", "database": "x"}
 
 
-def test_reads_and_repeatable_statements_are_told_from_others() -> None:
+def test_reads_and_repeatable_statements_are_shown_from_others() -> None:
     assert is_read(b"\n SELECT a FROM b WHERE c=$1;")
     for sql in (b"select a from b for update", b"select 1; delete from a", b"DELETE FROM a"):
         assert not is_read(sql)

@@ -17,9 +17,14 @@ from psycopg.pq.abc import PGresult
 from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.library_pool import wire
-from gateway.database.library_pool.memory import IdentityMemory
-from gateway.database.library_pool.statements import Entries, Entry, Statements, may_repeat
-from gateway.database.library_pool.wire import Request
+from gateway.database.library_pool.memory import AnswerMemory
+from gateway.database.library_pool.statements import (
+    SchemaEntries,
+    SchemaEntry,
+    Statements,
+    may_repeat,
+)
+from gateway.database.library_pool.wire import ClientRequest
 from gateway.database.pool import Database
 from gateway.errors import DatabaseUnavailable
 
@@ -39,8 +44,8 @@ class LibraryClient:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        entries: Entries,
-        memory: IdentityMemory,
+        entries: SchemaEntries,
+        memory: AnswerMemory,
         database: Database,
         statements: Statements,
         clock: Clock,
@@ -64,13 +69,13 @@ class LibraryClient:
             else:
                 await self._serve_statement(request)
 
-    async def _serve_statement(self, request: Request) -> None:
+    async def _serve_statement(self, request: ClientRequest) -> None:
         answer = self._memory.answer(request)
         if answer is None:
             answer = await self._answer_of_postgres(request)
         self._reply(answer, wire.IDLE)
 
-    async def _answer_of_postgres(self, request: Request) -> bytes:
+    async def _answer_of_postgres(self, request: ClientRequest) -> bytes:
         begun, committed = self._memory.begin(request), None
         try:
             results = await self._run_patiently(request)
@@ -82,7 +87,7 @@ class LibraryClient:
             self._memory.end(request, begun, committed)
         return answer
 
-    async def _run_patiently(self, request: Request) -> list[PGresult]:
+    async def _run_patiently(self, request: ClientRequest) -> list[PGresult]:
         """Runs the statement, again if its connection is lost and it may be repeated.
 
         The library would take an error for a message that cannot be decrypted.
@@ -98,8 +103,8 @@ class LibraryClient:
                     raise
                 await self._clock.sleep(_PAUSE_SECONDS)
 
-    async def _serve_transaction(self, requests: AsyncIterator[Request]) -> None:
-        """Serves a transaction that the library was told has begun, until its end."""
+    async def _serve_transaction(self, requests: AsyncIterator[ClientRequest]) -> None:
+        """Serves a transaction that the library was shown has begun, until its end."""
         async for first in requests:
             if _ends_transaction(first):
                 self._reply(wire.complete(first.sql.upper()), wire.IDLE)
@@ -111,7 +116,9 @@ class LibraryClient:
                 await self._serve_failed(requests)
             return
 
-    async def _serve_begun(self, first: Request, requests: AsyncIterator[Request]) -> None:
+    async def _serve_begun(
+        self, first: ClientRequest, requests: AsyncIterator[ClientRequest]
+    ) -> None:
         database = self._database.within(DatabaseDeadline.LIBRARY_TRANSACTION)
         self._changes_keys = False
         async with database.connection() as connection:
@@ -122,12 +129,15 @@ class LibraryClient:
                 raise
             finally:
                 if self._changes_keys:
-                    self._memory.forget()
+                    self._memory.drop()
             if not ended:
                 await connection.rollback()
 
     async def _serve_on(
-        self, connection: AsyncConnection, first: Request, requests: AsyncIterator[Request]
+        self,
+        connection: AsyncConnection,
+        first: ClientRequest,
+        requests: AsyncIterator[ClientRequest],
     ) -> bool:
         """Serves a transaction; returns whether the library ended it."""
         self._note(first)
@@ -145,13 +155,13 @@ class LibraryClient:
             self._reply(_replies(request, results), status)
         return False
 
-    def _note(self, request: Request) -> None:
-        """Forgets remembered answers that a statement of the transaction may change."""
+    def _note(self, request: ClientRequest) -> None:
+        """Drops remembered answers that a statement of the transaction may change."""
         if self._memory.concerns(request):
             self._changes_keys = True
-            self._memory.forget()
+            self._memory.drop()
 
-    async def _serve_failed(self, requests: AsyncIterator[Request]) -> None:
+    async def _serve_failed(self, requests: AsyncIterator[ClientRequest]) -> None:
         """Refuses every statement until the library ends the transaction that is lost."""
         async for request in requests:
             if _ends_transaction(request):
@@ -162,8 +172,8 @@ class LibraryClient:
     async def _run(
         self,
         connection: AsyncConnection,
-        request: Request,
-        entry: Entry | None = None,
+        request: ClientRequest,
+        entry: SchemaEntry | None = None,
         *,
         begin: bool = False,
     ) -> list[PGresult]:
@@ -178,15 +188,15 @@ class LibraryClient:
     def _reply(self, messages: bytes, status: bytes) -> None:
         self._writer.write(messages + wire.ready(status))
 
-    async def _requests(self) -> AsyncIterator[Request]:
+    async def _requests(self) -> AsyncIterator[ClientRequest]:
         """Yields what the library wants to have run, until it goes."""
-        requests = wire.Requests(self._messages)
+        requests = wire.ClientRequests(self._messages)
         while not requests.is_over and (data := await self._reader.read(_READ_BYTES)):
             for request in requests.feed(data):
                 yield request
 
 
-def _ends_transaction(request: Request) -> bool:
+def _ends_transaction(request: ClientRequest) -> bool:
     return request.bound is None and request.sql.upper() in {_COMMIT, _ROLLBACK}
 
 
@@ -194,7 +204,7 @@ def _status_after(results: list[PGresult]) -> bytes:
     return wire.IN_FAILED_TRANSACTION if wire.is_error(results) else wire.IN_TRANSACTION
 
 
-def _replies(request: Request, results: list[PGresult]) -> bytes:
+def _replies(request: ClientRequest, results: list[PGresult]) -> bytes:
     if request.bound is None:
         return b"".join(wire.result(each, described=False) for each in results)
     if wire.is_error(results):

@@ -21,8 +21,8 @@ from urllib.parse import quote, urlencode
 from gateway.clock import Clock
 from gateway.database.library_pool import wire
 from gateway.database.library_pool.client import LibraryClient
-from gateway.database.library_pool.memory import IdentityMemory
-from gateway.database.library_pool.statements import Entries, Statements
+from gateway.database.library_pool.memory import AnswerMemory, RepeatedStatements
+from gateway.database.library_pool.statements import SchemaEntries, Statements
 from gateway.database.pool import Database
 from gateway.observability.error_reports import report_error
 
@@ -42,15 +42,15 @@ def _new_ticket() -> str:
 class _Ticket:
     """Admits the connections of one client of the library, until it is revoked."""
 
-    entries: Entries
-    memory: IdentityMemory = field(default_factory=IdentityMemory)
+    entries: SchemaEntries
+    memory: AnswerMemory
     connections: dict[LibraryClient, asyncio.Task[None]] = field(default_factory=dict)
 
     async def revoke(self) -> None:
         """Ends the connections; returns when no statement of theirs runs any more."""
         for client, task in self.connections.items():
             client.is_revoked = True
-            if not client.is_running:  # otherwise Postgres must tell what it did
+            if not client.is_running:  # otherwise what it did must be known
                 task.cancel()
         if self.connections:
             await asyncio.wait(list(self.connections.values()))
@@ -67,6 +67,7 @@ class PostgresLibraryPool:
         schema: str,
         folder: Path,
         prepare: bool,
+        repeated: RepeatedStatements | None = None,
         idle_seconds: float = _IDLE_SECONDS,
         new_ticket: Callable[[], str] = _new_ticket,
     ) -> None:
@@ -78,13 +79,14 @@ class PostgresLibraryPool:
             schema: where the library's tables are.
             folder: below which the socket is, if its path is short enough.
             prepare: False behind a transaction pooler.
+            repeated: what the client of an instance is answered without Postgres.
             idle_seconds: how long a transaction, which locks a lease, may stay idle.
             new_ticket: makes a name that cannot be guessed.
         """
         self._database, self._clock, self._schema = database, clock, schema
-        self._folder, self._new_ticket = folder, new_ticket
+        self._folder, self._new_ticket, self._repeated = folder, new_ticket, repeated
         self._statements = Statements(prepare=prepare)
-        self._entries = partial(Entries, schema, idle_seconds=idle_seconds)
+        self._entries = partial(SchemaEntries, schema, idle_seconds=idle_seconds)
         self._tickets: dict[str, _Ticket] = {}
         self._names: dict[str, str] = {}
         self._address: asyncio.Future[Path] | None = None
@@ -115,13 +117,15 @@ class PostgresLibraryPool:
         """Returns a URL of Postgres for the client of an instance; ends those of the one before."""
         await self.dismiss(instance_id)
         name = self._names[instance_id] = self._new_ticket()
-        self._tickets[name] = _Ticket(self._entries(instance_id, epoch))
+        self._tickets[name] = _Ticket(
+            self._entries(instance_id, epoch), AnswerMemory(self._repeated)
+        )
         return await self._url(name)
 
     async def admit_visitor(self) -> str:
         """Returns a URL of Postgres for a client that serves no instance."""
         name = self._new_ticket()
-        self._tickets[name] = _Ticket(self._entries(None, 0))
+        self._tickets[name] = _Ticket(self._entries(None, 0), AnswerMemory(None))
         return await self._url(name)
 
     async def dismiss(self, instance_id: str) -> None:

@@ -17,7 +17,7 @@ from psycopg.abc import PQGen
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from gateway.database.library_pool.wire import Bound, Request, is_error
+from gateway.database.library_pool.wire import Bound, ClientRequest, is_error
 from gateway.database.queries import query
 
 _PARAMETER = re.compile(r"%\(([a-z_]+)\)s")
@@ -35,14 +35,14 @@ _Prepared = dict[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SchemaEntry:
     """The statement before a library's own: by which it enters its schema, as the owner or not."""
 
     sql: bytes
     values: tuple[bytes, ...]
 
 
-class Entries:
+class SchemaEntries:
     """The entries of the clients of one schema, for one lease or for none."""
 
     def __init__(
@@ -57,20 +57,20 @@ class Entries:
         self._to_read = _entry("enter", values)
         self._to_write = _entry("enter_as_owner", values) if instance_id else self._to_read
 
-    def of(self, request: Request) -> Entry:
+    def of(self, request: ClientRequest) -> SchemaEntry:
         """Returns the entry of a statement outside a transaction."""
         return self._to_read if is_read(request.sql) else self._to_write
 
     @property
-    def of_transaction(self) -> Entry:
+    def of_transaction(self) -> SchemaEntry:
         return self._to_write
 
 
-def _entry(name: str, values: dict[str, str]) -> Entry:
+def _entry(name: str, values: dict[str, str]) -> SchemaEntry:
     text = str(query("library_pool", name).as_string())
     names = list(dict.fromkeys(_PARAMETER.findall(text)))
     sql = _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", text)
-    return Entry(sql.encode(), tuple(values[name].encode() for name in names))
+    return SchemaEntry(sql.encode(), tuple(values[name].encode() for name in names))
 
 
 def is_read(sql: bytes) -> bool:
@@ -98,8 +98,8 @@ class Statements:
     async def run(
         self,
         connection: AsyncConnection,
-        request: Request,
-        entry: Entry | None = None,
+        request: ClientRequest,
+        entry: SchemaEntry | None = None,
         *,
         begin: bool = False,
     ) -> list[PGresult]:
@@ -169,7 +169,7 @@ class Statements:
         return False
 
     async def _run_script(
-        self, connection: AsyncConnection, script: bytes, entry: Entry | None, *, begin: bool
+        self, connection: AsyncConnection, script: bytes, entry: SchemaEntry | None, *, begin: bool
     ) -> list[PGresult]:
         """Runs several statements in one go, as the library does to upgrade its tables."""
         if begin:
@@ -189,7 +189,7 @@ def _name_of(number: int) -> bytes:
     return b"library_%d" % number
 
 
-def _inlined(entry: Entry) -> bytes:
+def _inlined(entry: SchemaEntry) -> bytes:
     sql = entry.sql
     for number, value in enumerate(entry.values, 1):
         sql = sql.replace(b"$%d" % number, b"'%s'" % value.replace(b"'", b"''"))

@@ -50,7 +50,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ClientRequest:
     """A statement to run: with `bound`, in the extended protocol; without, as a simple query."""
 
     sql: bytes
@@ -88,7 +88,7 @@ class Messages:
         return message if code_bytes else message[4:]
 
 
-class Requests:
+class ClientRequests:
     """Collects the requests of a client from its messages."""
 
     def __init__(self, messages: Messages) -> None:
@@ -97,12 +97,12 @@ class Requests:
         self.is_over = False
         """Whether the client has said that it goes."""
 
-    def feed(self, data: bytes) -> list[Request]:
+    def feed(self, data: bytes) -> list[ClientRequest]:
         """Returns the requests that are complete with *data*."""
         self._messages.feed(data)
         return [request for each in self._messages if (request := self._request_of(*each))]
 
-    def _request_of(self, code: int, body: bytes) -> Request | None:
+    def _request_of(self, code: int, body: bytes) -> ClientRequest | None:
         match bytes((code,)):
             case b"P" if body[:1] == b"\0":
                 self._sql = body[1 : body.index(b"\0", 1)]
@@ -111,9 +111,9 @@ class Requests:
             case b"D" | b"E":  # of the unnamed portal, as `bound_of` has checked
                 pass
             case b"S":
-                return Request(self._sql, self._bound)
+                return ClientRequest(self._sql, self._bound)
             case b"Q":
-                return Request(body.rstrip(b"\0"))
+                return ClientRequest(body.rstrip(b"\0"))
             case b"X":
                 self.is_over = True
             case other:
@@ -164,9 +164,9 @@ def greeting(status: bytes = IDLE) -> bytes:
         b"standard_conforming_strings": b"on",
         b"TimeZone": b"UTC",
     }
-    told = b"".join(_message(b"S", k + b"\0" + v + b"\0") for k, v in parameters.items())
+    shown = b"".join(_message(b"S", k + b"\0" + v + b"\0") for k, v in parameters.items())
     no_key_to_cancel = _message(b"K", b"\0" * 8)
-    return _message(b"R", b"\0\0\0\0") + told + no_key_to_cancel + ready(status)
+    return _message(b"R", b"\0\0\0\0") + shown + no_key_to_cancel + ready(status)
 
 
 def ready(status: bytes) -> bytes:
@@ -239,8 +239,8 @@ def _rows(found: PGresult) -> bytes:
 
 
 def _error_of(found: PGresult) -> bytes:
-    told = ((code, found.error_field(field)) for code, field in _FIELDS)
-    fields = b"".join(code + value + b"\0" for code, value in told if value)
+    shown = ((code, found.error_field(field)) for code, field in _FIELDS)
+    fields = b"".join(code + value + b"\0" for code, value in shown if value)
     return _message(b"E", fields + b"\0")
 
 

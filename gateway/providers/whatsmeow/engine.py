@@ -11,6 +11,7 @@ from gateway.observability.logging import logger
 from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.key_files import delete_orphaned_key_files
+from gateway.providers.whatsmeow.library_pool import library_pool_options
 from gateway.providers.whatsmeow.messages import sends
 from gateway.providers.whatsmeow.operations import operations
 from gateway.providers.whatsmeow.session import WhatsmeowSession
@@ -37,7 +38,7 @@ class WhatsmeowEngine:
         )
         self._store = Store(provider_context.store, self._clock)
         self._pool = (
-            provider_context.library_pool(folder, settings.database_connections)
+            provider_context.library_pool(library_pool_options(settings, folder))
             if settings.keys == "postgres"
             else None
         )
