@@ -1,6 +1,6 @@
 -- Raises an error unless the lease of the instance has this epoch. Locks the lease until the end of the
 -- transaction: another node takes it either before, and this transaction changes nothing, or after, and
--- finds what this transaction wrote.
+-- finds what this transaction wrote. Aliases: l lease.
 create or replace function assert_lease_v1(instance_id text, epoch bigint) returns void
 language plpgsql as $$
 begin
