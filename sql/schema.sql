@@ -168,6 +168,24 @@ CREATE FUNCTION public.append_callbacks_v2(instance_ids text[], chats text[], ty
     select (select count(*) from appended) + (select count(*) from further_appended)
 $$;
 
+CREATE FUNCTION public.assert_lease_v1(instance_id text, epoch bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform from instance_leases l
+    where l.instance_id = assert_lease_v1.instance_id and l.epoch = assert_lease_v1.epoch
+    for share;
+
+if not found then
+        raise exception 'the lease of instance % has another epoch than %',
+            assert_lease_v1.instance_id, assert_lease_v1.epoch
+            using errcode = 'object_not_in_prerequisite_state';
+
+end if;
+
+end
+$$;
+
 CREATE FUNCTION public.assign_event_positions_v1(max_count integer) RETURNS TABLE(generation bigint, last_position bigint, assigned integer, busy boolean)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'

@@ -33,6 +33,8 @@ class DatabaseDeadline:
     """Everything about one person, or the removal of one instance."""
     REPLAY: Final = 120.0
     """The callbacks of a span of time, or many failed messages or dead letters."""
+    LIBRARY_TRANSACTION: Final = 30.0
+    """A transaction of an engine's library, with the pauses between its statements."""
     UPLOAD: Final = 300.0
     """A file that is stored while its row is locked."""
     MIGRATION: Final = 6 * 3_600.0

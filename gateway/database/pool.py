@@ -88,6 +88,7 @@ class Database:
         prepare: bool = True,
         statement_seconds: float = STATEMENT_SECONDS,
         sealing: Sealing | None = None,
+        application_name: str = "gateway",
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         """Creates the pool; it connects in `open`.
@@ -100,6 +101,7 @@ class Database:
             prepare: False behind a transaction pooler, where prepared statements fail.
             statement_seconds: the deadline of work that has no name in `DatabaseDeadline`.
             sealing: encrypts and decrypts content; without it, content stays as it is.
+            application_name: what Postgres shows for these connections.
             seconds: a monotonic clock.
         """
         self._seconds = seconds
@@ -120,7 +122,7 @@ class Database:
                 **connection_parameters(url),
                 "autocommit": True,
                 "prepare_threshold": 2 if prepare else None,
-                "application_name": "gateway",
+                "application_name": application_name,
                 "context": _adapters(),
                 "cursor_factory": sealing.cursor_factory() if sealing else None,
             },

@@ -26,16 +26,16 @@ class ChildrenCollector(Collector):
 
 
 class PoolCollector(Collector):
-    """The statistics of the database pool."""
+    """The statistics of a pool of connections to Postgres."""
 
     _SHOWN = ("pool_size", "pool_available", "requests_waiting", "requests_num", "requests_errors")
 
-    def __init__(self, stats: Callable[[], Mapping[str, int]]) -> None:
-        self._stats = stats
+    def __init__(self, prefix: str, stats: Callable[[], Mapping[str, int]]) -> None:
+        self._prefix, self._stats = prefix, stats
 
     def collect(self) -> Iterable[Metric]:
         stats = self._stats()
         for name in self._SHOWN:
             yield GaugeMetricFamily(
-                f"database_{name}", "See psycopg_pool's statistics.", value=stats.get(name, 0)
+                f"{self._prefix}_{name}", "See psycopg_pool's statistics.", value=stats.get(name, 0)
             )

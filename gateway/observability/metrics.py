@@ -288,9 +288,9 @@ class Metrics:
         for state in counts():
             self._conversions_now.labels(work, state).set_function(partial(_at, counts, state))
 
-    def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
-        """Adds the statistics of the database pool, read at each scrape."""
-        self.registry.register(PoolCollector(stats))
+    def watch_pool(self, prefix: str, stats: Callable[[], Mapping[str, int]]) -> None:
+        """Adds the statistics of a pool of connections to Postgres, read at each scrape."""
+        self.registry.register(PoolCollector(prefix, stats))
 
     async def render(self) -> bytes:
         """Renders the metrics page, in a thread because many labels take seconds."""

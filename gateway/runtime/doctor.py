@@ -207,8 +207,7 @@ async def _contents(
     for finding in await kafka_accounts_finding(settings.kafka, connection):
         yield finding
     names = {row.provider for row in in_use}
-    direct = settings.database.direct_url or url
-    async for finding in check_providers(settings, environment, direct, names):
+    async for finding in check_providers(settings, environment, url, names):
         yield finding
 
 

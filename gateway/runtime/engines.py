@@ -1,16 +1,16 @@
 """Starts the engine of each offered provider."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gateway.clock import Clock
-from gateway.database.library_url import library_url_of
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.media.pictures import Pictures
 from gateway.observability.metrics import Metrics
 from gateway.providers.loading import load_provider
+from gateway.sessions.library_pool import LibraryPoolOf
 from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.provider import Engine, ProviderContext
 
@@ -20,7 +20,7 @@ def build_engines(
     environment: Mapping[str, str],
     *,
     data_dir: Path,
-    direct_url: str,
+    library_pools: Callable[[str], LibraryPoolOf],
     clock: Clock,
     database: Database,
     notifications: Notifications,
@@ -34,8 +34,7 @@ def build_engines(
         providers: the offered providers.
         environment: where engines find their variables.
         data_dir: the data directory.
-        direct_url: of the database, without a pooler: an engine library sets parameters of its
-            session, which a transaction pooler loses.
+        library_pools: builds connections for the library of the engine of a provider.
         clock: time.
         database: runs the queries of each provider.
         notifications: carries the signals between the engines of one provider.
@@ -50,7 +49,7 @@ def build_engines(
                 data_dir=data_dir,
                 clock=clock,
                 store=PostgresProviderStore(database, notifications, provider=name),
-                database_url=library_url_of(direct_url, schema=name),
+                library_pool=library_pools(name),
                 picture=pictures.jpeg,
                 inherited=lock.inherited,
                 metrics=metrics,

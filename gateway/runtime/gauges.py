@@ -139,7 +139,7 @@ def start_gauges(node: NodeContext, *, pace_max_seconds: float) -> Gauges:
         pace_max_seconds=pace_max_seconds,
     )
     node.metrics.watch_process()
-    node.metrics.watch_pool(node.database.pool.get_stats)
+    node.metrics.watch_pool("database", node.database.pool.get_stats)
     probe, garbage = LoopProbe(node.metrics, node.clock), GarbageCollection(node.clock)
     node.start(Stage.SENDERS, gauges=gauges, loop_probe=probe, garbage=garbage)
     return gauges

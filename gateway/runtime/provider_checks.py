@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from urllib.request import getproxies
 
 from gateway.clock import Clock
-from gateway.database.library_url import library_url_of
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import InvalidSettings, StartRefused
+from gateway.observability.metrics import Metrics
 from gateway.providers.loading import load_provider
 from gateway.runtime.finding import Finding
+from gateway.runtime.library_pools import library_pools
 from gateway.runtime.provider_selection import enabled_providers, provider_selection_of
 from gateway.sessions.provider import Provider, ProviderContext
 from gateway.sessions.reachability import network_fault
@@ -29,7 +30,7 @@ def provider_context_of(
         data_dir=settings.storage.data_dir,
         clock=clock,
         store=PostgresProviderStore(Database(url), Notifications(url, clock), provider=name),
-        database_url=library_url_of(url, schema=name),
+        library_pool=library_pools(url, settings.database, clock, Metrics())(name),
     )
 
 

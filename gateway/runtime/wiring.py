@@ -36,6 +36,7 @@ from gateway.runtime.gauges import start_gauges
 from gateway.runtime.gc_tuning import freeze_startup_objects
 from gateway.runtime.housekeeping import start_housekeeping
 from gateway.runtime.kafka import consumer_of, start_kafka_monitor
+from gateway.runtime.library_pools import library_pools
 from gateway.runtime.media import Media
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.operation_wiring import build_services
@@ -224,7 +225,7 @@ class Gateway:
             self._providers,
             self._environment,
             data_dir=settings.storage.data_dir,
-            direct_url=direct_url,
+            library_pools=library_pools(url, settings.database, clock, self._metrics),
             clock=clock,
             database=database,
             notifications=notifications,

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from gateway.clock import Clock
 from gateway.contract.wire import Wire
-from gateway.errors import DatabaseUnavailable, NotSupported
+from gateway.errors import NotSupported
 from gateway.observability.metrics import Metrics
 from gateway.sessions.events import (
     Acknowledgement,
@@ -38,6 +38,7 @@ from gateway.sessions.events import (
     PresenceChanged,
     ReceivedFile,
 )
+from gateway.sessions.library_pool import LibraryPoolOf, no_library_pool
 from gateway.sessions.session import (
     Attempt,
     Receipt,
@@ -177,11 +178,6 @@ async def no_pictures(_instance_id: str, _source: str) -> bytes:
     raise NotSupported
 
 
-async def no_database() -> str:
-    """Stands for `database_url` where there is no database."""
-    raise DatabaseUnavailable("There is no database")
-
-
 @dataclass(frozen=True, slots=True)
 class ProviderContext:
     """What an engine is started with.
@@ -191,8 +187,8 @@ class ProviderContext:
         data_dir: the folder for files of this node.
         clock: time.
         store: storage in Postgres.
-        database_url: returns the URL of the database as it can be reached now, for a library with
-            a driver and tables of its own; raises DatabaseUnavailable.
+        library_pool: builds connections to Postgres for a library with a driver and tables of its
+            own, in the schema named after the provider. The engine runs it.
         picture: returns the JPEG for the id of an instance, and a URL, a `data:` URI or base64 of
             its caller; raises what `Session.execute` may raise.
         metrics: the metrics of this node.
@@ -204,7 +200,7 @@ class ProviderContext:
     data_dir: Path
     clock: Clock
     store: ProviderStore
-    database_url: Callable[[], Awaitable[str]] = no_database
+    library_pool: LibraryPoolOf = no_library_pool
     picture: Callable[[str, str], Awaitable[bytes]] = no_pictures
     metrics: Metrics = field(default_factory=Metrics)
     inherited: tuple[int, ...] = ()

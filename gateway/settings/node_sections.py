@@ -220,7 +220,7 @@ class DatabaseSection(SettingsSection):
     direct_url: OptionalText = Field(
         None,
         validation_alias="GATEWAY_DIRECT_DATABASE_URL",
-        description="libpq URL without a pooler for LISTEN, migrations and a provider's library; "
+        description="libpq URL without a pooler for LISTEN and migrations; "
         "set it where `DATABASE_URL` leads to a transaction pooler",
     )
     pool_size: int = Field(

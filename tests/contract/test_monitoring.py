@@ -14,7 +14,8 @@ NOT_METRICS = {"histogram_quantile", "error_class", "instance_id", "logged_out"}
 
 def declared() -> set[str]:
     metrics = Metrics()
-    metrics.watch_pool(dict)
+    metrics.watch_pool("database", dict)
+    metrics.watch_pool("library_pool", dict)
     return {
         name
         for family in metrics.registry.collect()

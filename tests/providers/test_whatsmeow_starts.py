@@ -11,7 +11,8 @@ import pytest
 from gateway.clock import Clock
 from gateway.errors import SessionUnavailable
 from gateway.observability.metrics import Metrics
-from gateway.providers.whatsmeow import session_supervisor as module
+from gateway.providers.whatsmeow import linking_code
+from gateway.providers.whatsmeow import session_supervisor as supervising
 from gateway.providers.whatsmeow.child.frames import LibraryEvent
 from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.client_context import ClientContext
@@ -72,10 +73,6 @@ class StubChild:
         self.acting.set()
 
 
-async def _key_store() -> str:
-    return "postgresql:///"
-
-
 class StubStore:
     def __init__(self, device: str | None) -> None:
         self._device = device
@@ -111,7 +108,7 @@ async def supervised(
         settings,
         Clock(),
         Path(),
-        _key_store,
+        None,
         no_pictures,
         metrics or Metrics(),
     )
@@ -138,7 +135,7 @@ async def supervised(
 async def test_waiting_for_a_turn_to_start_does_not_time_out(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_FIRST_CODE_SECONDS", 1.0)
+    monkeypatch.setattr(linking_code, "_FIRST_CODE_SECONDS", 1.0)
     async with supervised("one", "two", "three") as supervisors:
         codes = [asyncio.create_task(each.code()) for each in supervisors]
         first, second = await started.get(), await started.get()
@@ -223,7 +220,7 @@ async def test_caller_waiting_for_a_code_gets_the_start_failure(
 async def test_caller_gets_the_reason_when_no_code_is_shown(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_FIRST_CODE_SECONDS", 0.01)
+    monkeypatch.setattr(linking_code, "_FIRST_CODE_SECONDS", 0.01)
     async with asyncio.timeout(10), supervised("one") as (session_supervisor,):
         asking = asyncio.create_task(session_supervisor.code())
         child = await started.get()
@@ -267,7 +264,7 @@ async def test_session_that_stays_away_after_a_suspension_counts_as_disconnected
             away.set()
 
     device = "5511900000001:1@s.whatsapp.net"
-    monkeypatch.setattr(module, "_RECONNECT_SECONDS", 0.01)
+    monkeypatch.setattr(supervising, "_RECONNECT_SECONDS", 0.01)
     async with (
         asyncio.timeout(PATIENCE_SECONDS),
         supervised("one", device=device, changed=changed) as (session_supervisor,),

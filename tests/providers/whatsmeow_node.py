@@ -15,7 +15,8 @@ from gateway.contract.media import MediaFile
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.instances import QrCode, ReadQrCode
 from gateway.contract.zapi.messages.text import SendText
-from gateway.database.library_url import library_url_of
+from gateway.database.library_pool.memory import RepeatedStatements
+from gateway.database.library_pool.pool import PostgresLibraryPool
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
@@ -24,6 +25,7 @@ from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import read_settings
 from gateway.sessions.connection import ConnectionState
+from gateway.sessions.library_pool import LibraryPoolOf, LibraryPoolOptions
 from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
@@ -141,6 +143,15 @@ class OpenSession:
         return child.pid
 
 
+_OWN_LEASE = (
+    "insert into accounts (id, name) values ('acme', 'Acme') on conflict do nothing",
+    """insert into instances
+           (id, account_id, name, token_hash, token_ciphertext, token_key_id, provider)
+       values (%(id)s, 'acme', 'Line', '', '', 'key', 'whatsmeow') on conflict do nothing""",
+    """insert into instance_leases (instance_id, node_id, epoch) values (%(id)s, 'a', %(epoch)s)
+       on conflict (instance_id) do update set epoch = excluded.epoch""",
+)
+
 Pair = tuple[OpenSession, OpenSession]
 
 
@@ -166,6 +177,13 @@ class Node:
     whatsapp: FakeWhatsApp
     stack: AsyncExitStack
     tasks: asyncio.TaskGroup
+    database: Database
+
+    async def _own_lease(self, instance_id: str, epoch: int) -> None:
+        """Adds the instance, whose lease has this epoch: what its session writes needs it."""
+        async with self.database.transaction() as transaction:
+            for statement in _OWN_LEASE:
+                await transaction.execute(statement, {"id": instance_id, "epoch": epoch})
 
     @asynccontextmanager
     async def opened(
@@ -177,6 +195,7 @@ class Node:
         proxy: Proxy | None = None,
     ) -> AsyncIterator[OpenSession]:
         lease = Lease()
+        await self._own_lease(instance_id, epoch)
         spec = SessionSpec(instance_id, epoch, {}, lambda: lease.until, proxy)
         async with self.engine.open_session(spec) as session:
             assert isinstance(session, WhatsmeowSession)
@@ -200,7 +219,12 @@ async def _as_it_is(_instance_id: str, source: str) -> bytes:
 
 @asynccontextmanager
 async def node_at(
-    url: str, folder: Path, whatsapp: FakeWhatsApp, **settings: Any
+    url: str,
+    folder: Path,
+    whatsapp: FakeWhatsApp,
+    *,
+    library_pool: LibraryPoolOf | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Node]:
     clock, stopping = Clock(), asyncio.Event()
     database = Database(url, min_size=1, max_size=4)
@@ -209,12 +233,23 @@ async def node_at(
         f"GATEWAY_WHATSMEOW_{name.upper()}": str(value)
         for name, value in {"restart_seconds": 0.1, **settings}.items()
     }
+
+    def pool_of(options: LibraryPoolOptions) -> PostgresLibraryPool:
+        return PostgresLibraryPool(
+            Database(url, min_size=1, max_size=options.max_connections),
+            clock,
+            schema="whatsmeow",
+            folder=options.folder,
+            prepare=True,
+            repeated=RepeatedStatements.of(options.repeated),
+        )
+
     provider_context = ProviderContext(
         environment,
         folder,
         clock,
         PostgresProviderStore(database, Notifications(url, clock), provider="whatsmeow"),
-        library_url_of(url, schema="whatsmeow"),
+        library_pool or pool_of,
         picture=_as_it_is,
     )
     engine = WhatsmeowEngine(provider_context, read_settings(environment))
@@ -222,6 +257,6 @@ async def node_at(
         tasks.create_task(database.run_until(stopping))
         running = tasks.create_task(engine.run_until(stopping))
         async with AsyncExitStack() as stack:
-            yield Node(engine, whatsapp, stack, tasks)
+            yield Node(engine, whatsapp, stack, tasks, database)
         stopping.set()
         await asyncio.wait({running})

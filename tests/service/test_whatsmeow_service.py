@@ -70,6 +70,7 @@ async def test_whatsmeow_kill_9_of_child_and_gateway_repeats_nothing(
 
         await pair.check(kills=1)
         assert (await pair.arrived())[:3] == in_flight
+        await pair.everything_received()
         await pair.kill_the_gateway()
 
 
@@ -186,3 +187,21 @@ async def test_whatsmeow_over_tls_links_with_keys_in_postgres(
         found = doctor_of(gateway)
         assert "ok store of whatsmeow: it opens, with the keys of" in found.stdout
         assert "ok network of whatsmeow: web.whatsapp.com:443 answers" in found.stdout
+
+
+async def test_whatsmeow_kill_9_with_keys_in_postgres_repeats_nothing(
+    tmp_path: Path, memory_path: Path, database_url: str, whatsapp: FakeWhatsApp
+) -> None:
+    """The keys go through the pool, on two connections for both phones."""
+    async with linked_pair(tmp_path, memory_path, database_url, whatsapp, keys="postgres") as pair:
+        await pair.send(2)
+        await pair.outcomes()
+        await whatsapp.control("behave", hold_acks=True)
+        await pair.send(COUNT)
+        in_flight = await pair.arrived_at_least(3)
+        await pair.kill_the_child()
+        await whatsapp.control("behave", hold_acks=False)
+
+        await pair.check(kills=1)
+        assert (await pair.arrived())[:3] == in_flight
+        await pair.kill_the_gateway()

@@ -33,6 +33,11 @@ class Children:
         self.turn_to_start = asyncio.Semaphore(starts_at_once)
         """Taken until a client is open, because loading the library occupies a processor."""
 
+    @property
+    def are_shared(self) -> bool:
+        """Whether a process may have several instances."""
+        return self._max_instances > 1
+
     async def place(
         self, instance_id: str, on_event: OnEvent, *, alone: bool, own_proxy: bool, deadline: float
     ) -> Child:

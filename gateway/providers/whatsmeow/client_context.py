@@ -7,17 +7,19 @@ from pathlib import Path
 from gateway.clock import Clock
 from gateway.observability.metrics import Metrics
 from gateway.providers.whatsmeow.children import Children
+from gateway.providers.whatsmeow.key_files import delete_key_file
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
+from gateway.sessions.library_pool import LibraryPool
+from gateway.sessions.provider import SessionSpec
 
 
 @dataclass(frozen=True, slots=True)
 class ClientContext:
     """The objects that all sessions of an engine share.
 
-    `key_store` returns the URL of the library's database. With keys in files, `folder` has a file
-    for each instance. `picture` returns the JPEG that a caller named,
-    for the instance of that id.
+    `pool` leads to the library's tables; it is None with keys in files, of which `folder` has one
+    for each instance. `picture` returns the JPEG that a caller named, for the instance of that id.
     """
 
     children: Children
@@ -25,6 +27,22 @@ class ClientContext:
     settings: WhatsmeowSettings
     clock: Clock
     folder: Path
-    key_store: Callable[[], Awaitable[str]]
+    pool: LibraryPool | None
     picture: Callable[[str, str], Awaitable[bytes]]
     metrics: Metrics
+
+    def key_file(self, instance_id: str) -> Path:
+        """Returns where the keys of the instance are, with keys in files."""
+        return self.folder / f"{instance_id}.db"
+
+    async def key_store(self, spec: SessionSpec, *, is_new: bool) -> str:
+        """Returns the library's database for the session; a new linking deletes an earlier file."""
+        if self.pool:
+            return await self.pool.admit(spec.instance_id, spec.epoch)
+        if is_new:
+            delete_key_file(self.key_file(spec.instance_id))
+        return str(self.key_file(spec.instance_id))
+
+    async def close_key_store(self, spec: SessionSpec) -> None:
+        if self.pool:
+            await self.pool.dismiss(spec.instance_id)

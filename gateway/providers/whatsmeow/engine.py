@@ -11,6 +11,7 @@ from gateway.observability.logging import logger
 from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.key_files import delete_orphaned_key_files
+from gateway.providers.whatsmeow.library_pool import library_pool_options
 from gateway.providers.whatsmeow.messages import sends
 from gateway.providers.whatsmeow.operations import operations
 from gateway.providers.whatsmeow.session import WhatsmeowSession
@@ -36,13 +37,18 @@ class WhatsmeowEngine:
             inherited=provider_context.inherited,
         )
         self._store = Store(provider_context.store, self._clock)
+        self._pool = (
+            provider_context.library_pool(library_pool_options(settings, folder))
+            if settings.keys == "postgres"
+            else None
+        )
         self._context = ClientContext(
             self._children,
             self._store,
             settings,
             self._clock,
             folder,
-            provider_context.database_url,
+            self._pool,
             provider_context.picture,
             provider_context.metrics,
         )
@@ -73,13 +79,17 @@ class WhatsmeowEngine:
         return Router()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
+        children_ended = asyncio.Event()
         async with asyncio.TaskGroup() as group:
+            if self._pool:
+                group.create_task(self._pool.run_until(children_ended))
             # A task of its own: it waits while the database is away, and deadlines must not.
             deleting = group.create_task(self._delete_expired_daily())
             while not await self._clock.wait(stopping, _TICK_SECONDS):
                 self._children.enforce_deadlines(self._deadline, self._clock.monotonic_seconds())
             deleting.cancel()
-        await self._children.end()
+            await self._children.end()
+            children_ended.set()
 
     async def _delete_expired_daily(self) -> None:
         while True:

@@ -13,7 +13,7 @@ callers wait while the client connects again.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from gateway.errors import DatabaseUnavailable, NotConnected
@@ -22,28 +22,22 @@ from gateway.providers.whatsmeow.child.frames import Json, LibraryEvent
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.connection_loop import ConnectionLoop
 from gateway.providers.whatsmeow.failures import (
-    SERVER,
     breakage_of,
     end_state_of,
     network_sentence,
     sentence_of,
 )
 from gateway.providers.whatsmeow.jids import text_of
-from gateway.providers.whatsmeow.key_files import delete_key_file
-from gateway.providers.whatsmeow.linking_code import LinkingCode
+from gateway.providers.whatsmeow.linking_code import LinkingCode, watch_linking
 from gateway.providers.whatsmeow.probing import probe, wait_for
 from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended, VerbFailed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec
-from gateway.sessions.reachability import NetworkFault
 
-_LINKING_SECONDS = 160.0  # six codes; after them the library shows no more and cannot be stopped
 _OPENING_SECONDS = 60.0
-_FIRST_CODE_SECONDS = 20.0
 _RECONNECT_SECONDS = 10.0  # after a suspension, before the session counts as disconnected
 _MAX_PAUSE_SECONDS = 60.0
 _STABLE_SECONDS = 60.0
-_NO_CODE = f"{NetworkFault.SILENT.sentence(*SERVER)}."
 _ELSEWHERE = "The keys of this session are in the data directory of another node."
 
 _State = ConnectionState
@@ -75,7 +69,6 @@ class SessionSupervisor:
         self._over = asyncio.Event()
         self._connections = ConnectionLoop(spec.instance_id)
         self._broken = False
-        self._key_file = context.folder / f"{spec.instance_id}.db"
         self._suspensions_before = 0
         self.reconnected = asyncio.Event()
         """Is not set while the client connects again after a suspension."""
@@ -162,34 +155,63 @@ class SessionSupervisor:
             unpaired = self.state is not ConnectionState.LOGGED_OUT
             self._change(ConnectionState.UNPAIRED if unpaired else self.state)
             return False
-        if found[1] == "file" and not self._key_file.exists():
+        if found[1] == "file" and not self._context.key_file(self._spec.instance_id).exists():
             self._change(ConnectionState.DISCONNECTED, _ELSEWHERE)
             return False
         self._change(ConnectionState.CONNECTING)
         return True
 
     async def _run_client(self) -> None:
-        context, instance_id = self._context, self._spec.instance_id
         self._over.clear()
-        linking = self._device is None
+        clock = self._context.clock
+        if self._device is None:
+            async with self._placed(alone=True) as child:
+                is_linked = lambda: self._device is not None  # noqa: E731 - read at each step
+                await watch_linking(child, self._linking_code, is_linked, self._over, clock)
+                if not await self._may_move(child):
+                    await self._watch(child)
+                    return
+        async with self._placed(alone=False) as child:
+            if not self.reconnected.is_set():
+                await self._until_reconnected(child)
+            await self._watch(child)
+
+    @contextlib.asynccontextmanager
+    async def _placed(self, *, alone: bool) -> AsyncIterator[Child]:
+        """Yields a process in which the client is open."""
+        context = self._context
         async with contextlib.AsyncExitStack() as stack:
             async with context.children.turn_to_start:
                 child = await context.children.place(
-                    instance_id,
+                    self._spec.instance_id,
                     self._on_event,
-                    alone=linking,
+                    alone=alone,
                     own_proxy=self._spec.proxy is not None,
                     deadline=self._spec.may_act_until(),
                 )
                 stack.push_async_callback(self._leave, child)
                 await self._open(child)
-            if linking:
-                await self._link(child)
-            await self._watch(child)
+            yield child
+
+    async def _may_move(self, child: Child) -> bool:
+        """Returns whether the client of a new phone moves on to a process of several instances.
+
+        It was linked in a process of its own, because a client that never links ends with its
+        process.
+        """
+        if self._device is None or not self._context.children.are_shared:
+            return False
+        while self.state is not _State.CONNECTED:  # the library connects again, as the new device
+            self.reconnected.clear()
+            await wait_for(self.reconnected, child, self._over, self._context.clock, None)
+            if self._over.is_set() or self._is_lost_in(child):
+                return False
+        self.reconnected.clear()
+        return True
 
     async def _open(self, child: Child) -> None:
         instance_id = self._spec.instance_id
-        store = await self._key_store()
+        store = await self._context.key_store(self._spec, is_new=self._device is None)
         self._child, self._suspensions_before = child, child.suspensions
         async with asyncio.timeout(_OPENING_SECONDS):
             await child.call(
@@ -210,21 +232,7 @@ class SessionSupervisor:
         self._linking_code.hide()
         linked = self._device is not None
         await self._context.children.leave(child, self._spec.instance_id, linked=linked)
-
-    async def _link(self, child: Child) -> None:
-        """Returns when a phone is linked, or no further code will be shown."""
-        began = self._context.clock.monotonic_seconds()
-        while self._device is None and not self._over.is_set():
-            passed = self._context.clock.monotonic_seconds() - began
-            left = _LINKING_SECONDS - passed
-            if passed > _FIRST_CODE_SECONDS and not self._linking_code.is_shown:
-                self._linking_code.refuse(_NO_CODE)
-            if left <= 0:
-                self._over.set()
-            elif child.gone.is_set():
-                raise ChildGone(child.end_reason)
-            else:
-                await self._context.clock.wait(self._over, min(left, 0.5))
+        await self._context.close_key_store(self._spec)
 
     async def _watch(self, child: Child) -> None:
         """Probes the client until its end; raises VerbFailed if it no longer answers."""
@@ -260,10 +268,14 @@ class SessionSupervisor:
             with contextlib.suppress(Suspended):  # again: the next round waits for its end
                 async with self._context.children.turn_to_start:
                     await self._open(child)
-                await wait_for(self.reconnected, child, self._over, clock, _RECONNECT_SECONDS)
+                await self._until_reconnected(child)
         finally:
-            is_away = not (self.reconnected.is_set() or child.suspended.is_set())
             self.reconnected.set()
+
+    async def _until_reconnected(self, child: Child) -> None:
+        """Waits for the connection; without one, the session counts as disconnected."""
+        await wait_for(self.reconnected, child, self._over, self._context.clock, _RECONNECT_SECONDS)
+        is_away = not (self.reconnected.is_set() or child.suspended.is_set())
         if is_away and not self._over.is_set():
             self._change(_State.DISCONNECTED)
 
@@ -330,14 +342,6 @@ class SessionSupervisor:
         if state is not self.state or reason:
             self.state, self._broken = state, False
             self._report_state(state, reason)
-
-    async def _key_store(self) -> str:
-        """Returns the library's database; a new linking deletes the file of an earlier one."""
-        if self._context.settings.keys == "postgres":
-            return await self._context.key_store()
-        if self._device is None:
-            delete_key_file(self._key_file)
-        return str(self._key_file)
 
     def _on_failure(self, error: Exception) -> None:
         reason = sentence_of(error)

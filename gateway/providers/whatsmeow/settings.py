@@ -30,7 +30,14 @@ class WhatsmeowSettings(BaseModel):
     keys: Literal["postgres", "file"] = Field(
         "postgres",
         description="where the keys of linked devices are: `postgres` lets a session move to "
-        "another node, `file` (below the data directory) saves two connections per instance",
+        "another node, `file` (below the data directory) keeps it on this one",
+    )
+    database_connections: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="largest number of connections to Postgres that all sessions of a node share "
+        "for their keys",
     )
     device_name: str = Field(
         "Gateway", min_length=1, description="what the phone shows among its linked devices"

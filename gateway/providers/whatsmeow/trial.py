@@ -6,8 +6,9 @@ from importlib.util import find_spec
 
 from gateway.errors import DatabaseUnavailable, StartRefused
 from gateway.providers.whatsmeow.failures import sentence_of
+from gateway.providers.whatsmeow.library_pool import library_pool_options
 from gateway.providers.whatsmeow.process import Child, ChildGone, VerbFailed
-from gateway.providers.whatsmeow.settings import read_settings
+from gateway.providers.whatsmeow.settings import WhatsmeowSettings, read_settings
 from gateway.sessions.provider import ProviderContext
 
 _TIMEOUT_SECONDS = 30.0
@@ -24,18 +25,24 @@ async def try_key_store(provider_context: ProviderContext) -> str | None:
         return None
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            devices = await _open(provider_context, await provider_context.database_url())
+            devices = await _open_store(provider_context, settings)
     except (ChildGone, VerbFailed, DatabaseUnavailable, OSError) as error:
         raise StartRefused(sentence_of(error)) from None
     return f"it opens, with the keys of {devices} linked devices"
 
 
-async def _open(provider_context: ProviderContext, store: str) -> int:
+async def _open_store(provider_context: ProviderContext, settings: WhatsmeowSettings) -> int:
     folder = (provider_context.data_dir / "whatsmeow").absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    pool = provider_context.library_pool(library_pool_options(settings, folder))
+    ended = asyncio.Event()
     deadline = provider_context.clock.monotonic_seconds() + _TIMEOUT_SECONDS
-    child = await Child.start(provider_context.environment, folder, deadline=deadline)
-    try:
-        return len(await child.call(secrets.token_hex(4), "open_store", store=store))
-    finally:
-        await child.end()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pool.run_until(ended))
+        child = await Child.start(provider_context.environment, folder, deadline=deadline)
+        try:
+            store = await pool.admit_visitor()
+            return len(await child.call(secrets.token_hex(4), "open_store", store=store))
+        finally:
+            await child.end()
+            ended.set()
