@@ -13,6 +13,8 @@ for (const level of ['log', 'info', 'warn', 'error', 'debug']) console[level] = 
 
 const baileys = await import('baileys')
 const { WA_CERT_DETAILS } = await import('./node_modules/baileys/lib/Defaults/index.js')
+// Its communities log to stdout by a logger of their own.
+const { default: ownLogger } = await import('./node_modules/baileys/lib/Utils/logger.js')
 const { default: pino } = await import('pino')
 const { Agent } = await import('undici')
 
@@ -20,6 +22,7 @@ const SERVER = JSON.parse(process.env.FAKE_WHATSAPP)
 const LOGGED_OUT = baileys.DisconnectReason.loggedOut
 const RESTART = baileys.DisconnectReason.restartRequired
 const logger = pino({ level: process.env.BAILEYS_LOG ?? 'silent' }, process.stderr)
+ownLogger.level = 'silent'
 WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(SERVER.root, 'hex')
 
 const authority = fs.readFileSync(SERVER.authority)
@@ -181,6 +184,6 @@ for await (const line of readline.createInterface({ input: process.stdin })) {
   Promise.resolve().then(() => verbs[verb](given(rest)))
     .then(result => write({ number, result: plain(result) }))
     .catch(error => write({ number, error: String(error?.message ?? error),
-      code: error?.output?.statusCode ?? null }))
+      code: typeof error?.data === 'number' ? error.data : error?.output?.statusCode ?? null }))
 }
 process.exit(0)

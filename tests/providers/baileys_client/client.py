@@ -45,6 +45,10 @@ class BaileysClient:
     process: "BaileysProcess"
     events: list[Fields] = field(default_factory=list)
 
+    @property
+    def jid(self) -> str:
+        return f"{self.phone}@s.whatsapp.net"
+
     async def run(self, verb: str, **arguments: Any) -> Any:
         return await self.process.run(verb, name=self.name, **arguments)
 

@@ -16,6 +16,7 @@ from tests.providers.fake_whatsapp import answers, linking, routing
 from tests.providers.fake_whatsapp.accounts import HIDDEN, SERVER, Account, Device, Universe
 from tests.providers.fake_whatsapp.codec import Node, decode, encode
 from tests.providers.fake_whatsapp.noise import HEADER, Handshake, nonce
+from tests.providers.fake_whatsapp.stanzas import now
 
 _PATIENCE_SECONDS = 2.0
 
@@ -72,7 +73,7 @@ class Connection:
 
     async def notify(self, kind: str, *content: Node) -> None:
         attributes = {"from": SERVER, "type": kind, "id": f"{kind} {secrets.token_hex(4)}"}
-        told: dict[str, AttrValue] = {**attributes, "t": routing.now()}
+        told: dict[str, AttrValue] = {**attributes, "t": now()}
         await self.send(Node("notification", told, [*content]))
 
     async def close(self) -> None:
@@ -113,7 +114,7 @@ class Connection:
             self._tasks.create_task(earlier.hang_up(routing.stream_error(conflict="replaced")))
         self.account, self.number, device.connection = account, payload.device, self
         self.universe.logins[account.phone] += 1
-        await self.send(Node("success", {"t": routing.now(), "lid": self.hidden_jid}))
+        await self.send(Node("success", {"t": now(), "lid": self.hidden_jid}))
         waiting = list(device.undelivered.values())
         await self._tell("offline_preview", count=str(len(waiting)), message=str(len(waiting)))
         for node in waiting:
