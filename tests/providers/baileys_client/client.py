@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,12 +18,16 @@ from tests.providers.fake_whatsapp.client import FakeWhatsApp
 Fields = dict[str, Any]
 _FOLDER = Path(__file__).parent
 _MAX_LINE_BYTES = 1 << 24
+_MIN_NODE = 20
 
 
 def why_not() -> str | None:
     """Returns why Baileys cannot run here; None if it can."""
-    if shutil.which("node") is None:
+    if (node := shutil.which("node")) is None:
         return "node is not installed"
+    shown = subprocess.run([node, "--version"], capture_output=True, check=True, text=True).stdout
+    if int(shown.lstrip("v").partition(".")[0]) < _MIN_NODE:
+        return f"node is older than {_MIN_NODE}"
     if not (_FOLDER / "node_modules" / "baileys").exists():
         return "`npm ci` has not run in tests/providers/baileys_client"
     return None
