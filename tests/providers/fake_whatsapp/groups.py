@@ -42,6 +42,7 @@ _TOLD = frozenset(
     }
 )
 _NUMBERS = itertools.count(120363000000000001)
+_CODES = itertools.count(1)
 
 
 @dataclass
@@ -74,8 +75,8 @@ class Group:
     """The id of the community that it belongs to."""
     is_announcements: bool = False
     """Whether it is the group of announcements of its community."""
-    code: str = "INVITE"
     created: int = field(default_factory=lambda: int(time.time()))
+    code: str = field(default_factory=lambda: f"INVITE{next(_CODES)}")
 
     def devices(self, universe: Universe) -> Iterator[JID]:
         for phone in self.members:
@@ -235,7 +236,7 @@ def _ask(universe: Universe, group: Group, query: Node) -> list[Node] | None:
             setattr(group, *_FLAGS[child.tag])
         case "invite":
             if query.get_str("type") == "set":
-                group.code += "2"
+                group.code = f"INVITE{next(_CODES)}"
             return [Node("invite", {"code": group.code})]
         case "add" | "remove" | "promote" | "demote":
             return [

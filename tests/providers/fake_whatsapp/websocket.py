@@ -110,7 +110,7 @@ class Connection:
             await self.send(Node("failure", {"reason": "401", "location": "x"}))
             return
         if earlier := device.connection:
-            # The device's own task would end with it: this connection outlives the earlier one.
+            # It waits for the earlier client to go, so it runs beside this connection.
             self._tasks.create_task(earlier.hang_up(routing.stream_error(conflict="replaced")))
         self.account, self.number, device.connection = account, payload.device, self
         self.universe.logins[account.phone] += 1
