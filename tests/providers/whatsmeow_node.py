@@ -46,6 +46,10 @@ FAR_AWAY = 1e9
 """A deadline that no test reaches; JSON has no infinity."""
 
 
+def new_phone() -> str:
+    return str(next(_numbers))
+
+
 @dataclass
 class Lease:
     """Until when a session may act, on the monotonic clock."""
@@ -199,7 +203,7 @@ class Node:
         spec = SessionSpec(instance_id, epoch, {}, lambda: lease.until, proxy)
         async with self.engine.open_session(spec) as session:
             assert isinstance(session, WhatsmeowSession)
-            line = OpenSession(session, self.whatsapp, phone or str(next(_numbers)), lease)
+            line = OpenSession(session, self.whatsapp, phone or new_phone(), lease)
             reading = self.tasks.create_task(line.read())
             try:
                 yield line
