@@ -1,6 +1,6 @@
 """Every documented send is read by two implementations as its sender wrote it."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 import pytest
+from _pytest.mark import ParameterSet  # its type has no public name
 
 from gateway.contract.catalogue import catalogue
 from gateway.contract.known import KnownMessage
@@ -59,6 +60,8 @@ class Exchange:
     whatsapp: FakeWhatsApp
     files: Mapping[str, MediaFile]
     group: str
+    in_group: bool
+    """Whether all chats are the group, whose messages are encrypted by keys of their senders."""
     earlier: dict[str, KnownMessage]
     count: int = 0
 
@@ -80,10 +83,11 @@ class Exchange:
         for name, path in (("text", "text"), ("poll", "poll"), ("event", "event")):
             declared = sends[f"send-{path}"]
             receipt = await self.send(declared, declared.example_minimal or declared.example)
-            chat = self.group if name == "event" else self.phone
+            chat = self._chat("-group" if name == "event" else "")
             self.earlier[name] = own(EARLIER, chat, receipt)
         order = sends["send-order"]
-        self.earlier["order"] = own(EARLIER, self.phone, await self.send(order, order.example))
+        receipt = await self.send(order, order.example)
+        self.earlier["order"] = own(EARLIER, self._chat(""), receipt)
         for name, path in (
             ("list", "send-option-list"),
             ("actions", "send-button-actions"),
@@ -106,8 +110,11 @@ class Exchange:
         body = {n: _with_files(value, self.files) for n, value in example.items()}
         body |= {n: EARLIER for n in body if n.lower().endswith("messageid")}
         if "phone" in body:
-            body["phone"] = self.group if body["phone"].endswith("-group") else self.phone
+            body["phone"] = self._chat(body["phone"])
         return body
+
+    def _chat(self, named: str) -> str:
+        return self.group if self.in_group or named.endswith("-group") else self.phone
 
 
 def _with_files(value: Any, files: Mapping[str, MediaFile]) -> Any:
@@ -148,7 +155,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, MediaFile]:
     return made
 
 
-@pytest.fixture(scope="module", params=sorted({*provider_names()} - {"sandbox"}))
+def chats() -> Iterator[ParameterSet]:
+    for name in sorted({*provider_names()} - {"sandbox"}):
+        yield pytest.param((name, False), id=name)
+        yield pytest.param((name, True), id=f"{name} in a group", marks=pytest.mark.long)
+
+
+@pytest.fixture(scope="module", params=chats())
 async def exchange(
     request: pytest.FixtureRequest,
     town: whatsmeow_node.Node,
@@ -157,18 +170,21 @@ async def exchange(
     files: Mapping[str, MediaFile],
 ) -> AsyncIterator[Exchange]:
     """A provider that has no row in SENDERS fails, and is not left out."""
-    whatsapp, sending = town.whatsapp, SENDERS[request.param]
+    provider, in_group = request.param
+    whatsapp, sending = town.whatsapp, SENDERS[provider]
     with TemporaryDirectory() as folder:
         async with sending(shared_database_url, Path(folder), whatsapp) as sender:
-            line = await town.linked(f"reads {request.param}")
-            client = await baileys.linked(f"reads {request.param}", line.phone)
+            line = await town.linked(f"reads {provider} {in_group}")
+            client = await baileys.linked(f"reads {provider} {in_group}", line.phone)
             made = await sender.session.execute(
                 CreateGroup.model_validate({"groupName": "Readers", "phones": [line.phone]})
             )
             for one, other in ((sender.phone, line.phone), (line.phone, sender.phone)):
                 await whatsapp.control("save_contact", phone=one, person=other, name="Friend")
             readers = BaileysReader(client), WhatsmeowReader(line)
-            exchange = Exchange(request.param, sender, *readers, whatsapp, files, made.phone, {})
+            exchange = Exchange(
+                provider, sender, *readers, whatsapp, files, made.phone, in_group, {}
+            )
             await exchange.prepare()
             yield exchange
 
@@ -180,7 +196,7 @@ async def test_send_is_read_as_it_was_written(
     declared = catalogue().sends[path]
     if not load_provider(exchange.provider).supports(declared):
         with pytest.raises(NotSupported):
-            await exchange.send(declared, declared.example)
+            await exchange.sender.send(declared.model_validate(declared.example), "NONE")
         return
     for name, example in examples(path):
         receipt = await exchange.send(declared, example, REFERENCES.get(path, "text"))
@@ -212,9 +228,13 @@ async def key_of_reader(exchange: Exchange, kind: str) -> dict[str, Any]:
     """Returns the fields of a sender's own message as its recipient names it."""
     if kind not in REFERRING:
         return {}
-    lids = (await exchange.whatsapp.control("state"))["lids"]
-    sender = f"{lids[exchange.sender.phone]}@lid"
-    key = {"remotejid": sender, "fromme": False, "participant": ""}
+    if exchange.in_group:
+        sender = f"{exchange.sender.phone}@s.whatsapp.net"
+        chat, participant = f"{exchange.group.removesuffix('-group')}@g.us", sender
+    else:
+        lids = (await exchange.whatsapp.control("state"))["lids"]
+        chat, participant = f"{lids[exchange.sender.phone]}@lid", ""
+    key = {"remotejid": chat, "fromme": False, "participant": participant}
     return {f"{REFERRING[kind]}.{name}": value for name, value in key.items()}
 
 

@@ -5,7 +5,8 @@
                                                 v            v
                                             media bytes   answers.py    what a query is answered
                                                           routing.py    messages between devices
-                                                          groups.py, channels.py, business.py
+                                                          groups.py, channels.py, business.py,
+                                                          privacy.py
     tests --HTTP--> app.py   scan a code, type a code, cut, log out, look
 
 The server forwards Signal's ciphertext. The phone of an account (device 0) gives each device the

@@ -20,6 +20,7 @@ from pywhats.signal.experimental.keys import xeddsa_sign
 from tests.providers.fake_whatsapp.app_state import AppState
 from tests.providers.fake_whatsapp.business import Business
 from tests.providers.fake_whatsapp.noise import Certificates, public_of
+from tests.providers.fake_whatsapp.privacy import Privacy
 
 if TYPE_CHECKING:
     from tests.providers.fake_whatsapp.channels import Channel
@@ -53,6 +54,7 @@ class Account:
     name: str = ""
     blocked: set[str] = field(default_factory=set)
     app_state: AppState = field(default_factory=AppState)
+    privacy: Privacy = field(default_factory=Privacy)
     business: Business = field(default_factory=Business)
 
     def sign_device(self, number: int, identity: bytes, secret: bytes) -> bytes:

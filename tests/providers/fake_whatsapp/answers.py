@@ -14,6 +14,7 @@ from tests.providers.fake_whatsapp import (
     groups,
     linking,
     phone,
+    privacy,
 )
 from tests.providers.fake_whatsapp.accounts import HIDDEN, SERVER, Account
 from tests.providers.fake_whatsapp.stanzas import jid_in, now
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tests.providers.fake_whatsapp.websocket import Connection
 
 _PICTURE_ERRORS = {"401": "not-authorized", "404": "item-not-found", "429": "rate-overlimit"}
-_PRIVACY = ("groupadd", "last", "status", "profile", "readreceipts", "online", "calladd")
 
 
 async def answer(connection: "Connection", query: Node) -> None:
@@ -151,11 +151,6 @@ async def _media(_connection: "Connection", _query: Node) -> list[Node]:
     return [Node("media_conn", times | {"auth": "AUTH"}, [host])]
 
 
-async def _privacy(_connection: "Connection", _query: Node) -> list[Node]:
-    kinds = [Node("category", {"name": name, "value": "all"}) for name in _PRIVACY]
-    return [Node("privacy", {}, kinds)]
-
-
 async def _blocked(connection: "Connection", query: Node) -> list[Node]:
     assert connection.account
     if item := query.get_child("item"):
@@ -187,7 +182,8 @@ _ANSWERS: dict[str, Callable[["Connection", Node], Awaitable[list[Node] | None]]
     "usync": _usync,
     "w:m": _media,
     "w:sync:app:state": app_state.answer,
-    "privacy": _privacy,
+    "privacy": privacy.answer,
+    "spam": privacy.report,
     "blocklist": _blocked,
     "w:profile:picture": _picture,
     "w:g2": groups.answer,

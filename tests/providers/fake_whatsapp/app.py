@@ -133,6 +133,7 @@ class Control:
             "pictures": universe.pictures,
             "devices": {phone: list(a.devices) for phone, a in universe.accounts.items()},
             "app_state": {phone: a.app_state.values for phone, a in universe.accounts.items()},
+            "reported": {phone: a.privacy.reported for phone, a in universe.accounts.items()},
             "lids": {phone: a.lid for phone, a in universe.accounts.items()},
         }
 
