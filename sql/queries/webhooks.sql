@@ -1,6 +1,7 @@
 -- Aliases: a account, b dead letter, c claimed delivery queue or chosen row, d dead letter (in
 -- finish_delivery_queues: result; in delete_expired_events: deleted event), e recorded event,
--- f position of a reader (in statements of delivery: further webhook), g earlier generation,
+-- f position of a reader (in statements of delivery: further webhook), g earlier generation (in
+-- finish_delivery_queues: logged attempt),
 -- i instance, l locked delivery queue (in readers of events: state of the log), o and q callback in
 -- the outbox, p position to store, r subscription of an account, s deleted callback (in
 -- claim_delivery_queues: callback settings), t stored callback settings, w delivery queue of a chat,
@@ -67,7 +68,8 @@ order by c.webhook_id, c.instance_id, c.chat, o.position;
 -- name: finish_delivery_queues
 -- Deletes the callbacks that were delivered or given up, stores the latter as dead letters, and
 -- makes each queue due again, now or after its pause. Changes only queues that this claim still
--- owns. Returns these queues.
+-- owns. Returns these queues. Logs the attempts too, in arrays of their own (`logged_`): an attempt of a
+-- repeated progress only if its queue is among them, because otherwise it was logged before.
 with done as (
     -- The results as rows.
     select *
@@ -93,6 +95,27 @@ with done as (
             and d.claim_id = w.claim_id
     order by w.webhook_id, w.instance_id, w.chat
     for no key update of w
+), logged as (
+    -- Logs the attempts.
+    insert into webhook_deliveries (
+        instance_id, callback_id, type, chat, target, attempt, taken, status, error, answer, duration_ms,
+        webhook_id
+    )
+    select g.instance_id, g.callback_id, g.type, g.chat, g.target, g.attempt, g.delivered, g.status, g.error,
+           g.answer, g.duration_ms, g.webhook_id
+    from unnest(
+        %(logged_instance_ids)s::text[], %(callback_ids)s::uuid[], %(types)s::text[],
+        %(logged_chats)s::text[], %(targets)s::text[], %(numbers)s::smallint[], %(delivered)s::boolean[],
+        %(statuses)s::smallint[], %(logged_errors)s::text[], %(answers)s::text[], %(durations_ms)s::int[],
+        %(logged_webhook_ids)s::uuid[], %(are_repeated)s::boolean[]
+    ) as g (
+        instance_id, callback_id, type, chat, target, attempt, delivered, status, error, answer, duration_ms,
+        webhook_id, is_repeated
+    )
+    where not g.is_repeated or exists (
+        select from queue l
+        where l.webhook_id = g.webhook_id and l.instance_id = g.instance_id and l.chat = g.chat
+    )
 ), finished as (
     -- Deletes the callbacks that were delivered or given up.
     delete from callback_outbox o
@@ -148,18 +171,6 @@ join counted c
     on c.webhook_id = l.webhook_id and c.instance_id = l.instance_id and c.chat = l.chat
 where w.webhook_id = l.webhook_id and w.instance_id = l.instance_id and w.chat = l.chat
 returning w.webhook_id, w.instance_id, w.chat, w.due_at is not null as has_more;
-
--- name: log_deliveries
-insert into webhook_deliveries (
-    instance_id, callback_id, type, chat, target, attempt, taken, status, error, answer, duration_ms,
-    webhook_id
-)
-select *
-from unnest(
-    %(instance_ids)s::text[], %(callback_ids)s::uuid[], %(types)s::text[], %(chats)s::text[],
-    %(targets)s::text[], %(attempts)s::smallint[], %(delivered)s::boolean[], %(statuses)s::smallint[],
-    %(errors)s::text[], %(answers)s::text[], %(durations_ms)s::int[], %(webhook_ids)s::uuid[]
-);
 
 -- name: wake_receiver
 -- Makes every queue that waits for the receiver due: it answers again.

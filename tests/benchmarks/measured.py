@@ -8,11 +8,11 @@ import psutil
 import psycopg
 
 _STATEMENTS = """
-    select left(regexp_replace(query, '\\s+', ' ', 'g'), 60), sum(calls), sum(plans),
-           sum(total_exec_time), sum(total_plan_time)
+    select case when toplevel then '' else '> ' end
+               || left(regexp_replace(query, '\\s+', ' ', 'g'), 60),
+           sum(calls), sum(plans), sum(total_exec_time), sum(total_plan_time)
     from pg_stat_statements s
     join pg_database d on d.oid = s.dbid and d.datname = current_database()
-    where toplevel
     group by 1
 """
 
@@ -41,9 +41,7 @@ class Reading:
 
     def since(self, before: "Reading") -> "Reading":
         changed = {
-            text: Statement(
-                text, *(a - b for a, b in zip(_sums(now), _sums(earlier), strict=True))
-            )
+            text: Statement(text, *(a - b for a, b in zip(_sums(now), _sums(earlier), strict=True)))
             for text, now in self.statements.items()
             for earlier in [before.statements.get(text, Statement(text, 0, 0, 0, 0))]
             if now.calls > earlier.calls

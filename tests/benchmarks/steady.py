@@ -208,18 +208,18 @@ async def measure(
                 )
                 meter = Meter(operator, [pid])
                 await meter.prepare()
-                return await _window(meter, operator, port, instance_ids, log, arguments)
+                load = Load(port, instance_ids, arguments.every)
+                figures = await _window(meter, operator, load, arguments)
+                _check(log, load)
+                return figures
 
 
 async def _window(
     meter: Meter,
     operator: psycopg.AsyncConnection,
-    port: int,
-    instance_ids: list[str],
-    log: Path,
+    load: Load,
     arguments: argparse.Namespace,
 ) -> dict[str, float]:
-    load = Load(port, instance_ids, arguments.every)
     await load.open()
     await load.run(arguments.warm_up)
     before, began, first = await meter.read(), time.perf_counter(), len(load.milliseconds)
@@ -234,7 +234,6 @@ async def _window(
         await asyncio.sleep(arguments.idle)
         idle = (await meter.read()).since(before)
     load.close()
-    _check(log, load)
     return _show(cost, idle, seconds, taken, arguments)
 
 

@@ -8,6 +8,7 @@ delivered and read, and an answer to every tenth.
 import asyncio
 import itertools
 import os
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -34,7 +35,8 @@ from gateway.sessions.provider import (
     SessionSpec,
 )
 
-_ACCEPT_SECONDS, _DELIVERED_SECONDS, _READ_SECONDS, _ANSWER_SECONDS = 0.1, 0.4, 1.5, 2.0
+_ACCEPT_SECONDS = (0.05, 0.2)  # as the sandbox; what starts together does not end together
+_DELIVERED_SECONDS, _READ_SECONDS, _ANSWER_SECONDS = 0.4, 1.5, 2.0
 _ANSWERS_ONE_IN = 10
 
 
@@ -43,14 +45,14 @@ class SteadySession:
 
     def __init__(self, *, has_receipts: bool) -> None:
         self._has_receipts = has_receipts
-        self._ids = itertools.count()
+        self._ids, self._random = itertools.count(), random.Random(1)
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         self._events.put_nowait(
             ConnectionChanged(ConnectionState.CONNECTED, datetime.now(UTC), phone="5511888888888")
         )
 
     async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
-        await asyncio.sleep(_ACCEPT_SECONDS)
+        await asyncio.sleep(self._random.uniform(*_ACCEPT_SECONDS))
         if self._has_receipts:
             self._report_later(message.phone, attempt.message_id)
         return Receipt(attempt.message_id)
