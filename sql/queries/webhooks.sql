@@ -1,4 +1,4 @@
--- Aliases: a account, b dead letter, c claimed delivery queue or chosen row, d dead letter (in
+-- Aliases: a account, b dead letter, c chosen row, d dead letter (in
 -- finish_delivery_queues: result; in delete_expired_events: deleted event), e recorded event,
 -- f position of a reader (in statements of delivery: further webhook), g earlier generation (in
 -- finish_delivery_queues: logged attempt),
@@ -13,57 +13,11 @@ select enqueue_callbacks_v2(
 ) as count;
 
 -- name: claim_delivery_queues
--- Claims delivery queues that are due and returns the oldest callbacks of each. Skips the queues of
--- blocked receivers, and of accounts with enough requests in flight. The claims of a node that dies
--- lapse after claim_seconds.
-with due as (
-    -- Locks the delivery queues that are due and whose receiver is not blocked.
-    select webhook_id, instance_id, chat
-    from delivery_queues
-    where due_at <= now() and (address is null or address <> all(%(blocked)s::text[]))
-      and (
-          cardinality(%(full_accounts)s::text[]) = 0
-          or instance_id not in (
-              select i.id from instances i where i.account_id = any(%(full_accounts)s::text[])
-          )
-      )
-    order by due_at
-    limit %(max_count)s::int
-    for update skip locked
-), claimed as (
-    -- Claims them.
-    update delivery_queues w
-    set due_at = now() + make_interval(secs => %(claim_seconds)s::double precision),
-        claim_id = %(claim_id)s::uuid, claimed_by = %(node_id)s::text
-    from due
-    where w.webhook_id = due.webhook_id and w.instance_id = due.instance_id and w.chat = due.chat
-    returning w.webhook_id, w.instance_id, w.chat, w.attempts, w.failing_since
-)
-select c.webhook_id, c.instance_id, c.chat, c.attempts as attempts_before,
-       extract(epoch from now() - c.failing_since)::double precision as failing_seconds,
-       o.position, o.id, o.type, o.body, o.created_at, i.account_id,
-       case c.webhook_id
-           when '00000000-0000-0000-0000-000000000000' then callback_url_v2(i, o.type)
-           else f.url
-       end as url,
-       coalesce(s.message_filters || s.callback_type_filters, '{}') as filters,
-       i.token_ciphertext, i.token_key_id,
-       f.headers_ciphertext, f.headers_key_id, f.secret_ciphertext, f.secret_key_id,
-       a.webhook_secret_ciphertext, a.webhook_secret_key_id,
-       a.previous_webhook_secret_ciphertext, a.previous_webhook_secret_key_id
-from claimed c
-join instances i on i.id = c.instance_id
-join accounts a on a.id = i.account_id
-left join webhooks f on f.id = c.webhook_id and f.enabled
-left join callback_settings s on s.instance_id = i.id
-cross join lateral (
-    select q.position, q.id, q.type, q.body, q.created_at
-    from callback_outbox q
-    where q.webhook_id = c.webhook_id and q.instance_id = c.instance_id and q.chat = c.chat
-    order by q.position
-    limit %(per_queue)s::int
-) o
-order by c.webhook_id, c.instance_id, c.chat, o.position;
+-- Claims delivery queues that are due and returns the oldest callbacks of each.
+select * from claim_delivery_queues_v1(
+    %(max_count)s::int, %(per_queue)s::int, %(claim_seconds)s::double precision, %(claim_id)s::uuid,
+    %(node_id)s::text, %(blocked)s::text[], %(full_accounts)s::text[]
+);
 
 -- name: finish_delivery_queues
 -- Deletes the callbacks that were delivered or given up, stores the latter as dead letters, and
@@ -158,7 +112,9 @@ with done as (
 update delivery_queues w
 set pending = w.pending - c.finished,
     due_at = case
-        when w.pending > c.finished then now() + make_interval(secs => l.pause)
+        -- Later than the begin of any claim that may still see what is deleted here: a node of the
+        -- release before reads with the snapshot of its claim.
+        when w.pending > c.finished then clock_timestamp() + make_interval(secs => l.pause)
     end,
     attempts = case when l.dead is null then l.attempts else 0 end,
     last_error = l.error, failing_since = l.failing_since, address = l.address,

@@ -11,31 +11,29 @@ that has pg_stat_statements loaded (BENCHMARK_DATABASE_URL) it prints the statem
 import argparse
 import asyncio
 import json
-import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
-from typing import cast
 
 import psycopg
 
 from tests.benchmarks.enqueue import TOKEN, process
+from tests.benchmarks.figures import number, operator_of
 from tests.benchmarks.harness import SECRET, add_instances, fresh_database, main, percentile, say
-from tests.benchmarks.idle import number, operator_of
 from tests.benchmarks.measured import Meter, Reading, cores
+from tests.benchmarks.steady_load import CHATS, Load, phone_of
+from tests.benchmarks.steady_units import measure_units, show
 from tests.benchmarks.webhooks import receivers
 from tests.fixtures.service import free_port, until
 
-_CHATS = 10
-_CONNECTIONS = 32
 _DRAIN_SECONDS = 60.0
 
 
-def _arguments() -> argparse.Namespace:
+def arguments_of(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the arguments of the command line, or *words*."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.steady")
     parser.add_argument("--instances", default="20,200,1000", help="numbers of instances")
     parser.add_argument("--every", type=float, default=3.0, help="seconds between two texts of one")
@@ -44,106 +42,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--idle", type=float, default=10.0, help="seconds at rest; 0 leaves it out")
     parser.add_argument("--pace", default="0", help="seconds, as 0 or 1-3")
     parser.add_argument("--receipts", action="store_true", help="receipts, and one answer in ten")
+    parser.add_argument("--units", action="store_true", help="compare with the least of such work")
     parser.add_argument("--statements", type=int, default=0, help="how many statements to print")
-    return parser.parse_args()
-
-
-class Caller(asyncio.Protocol):
-    """A connection that stays open; one request at a time."""
-
-    def __init__(self, free: "asyncio.Queue[Caller]") -> None:
-        self._free, self._unread = free, b""
-        self.answer: asyncio.Future[bytes] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
-
-    def data_received(self, data: bytes) -> None:
-        self._unread += data
-        head, mark, body = self._unread.partition(b"\r\n\r\n")
-        if not mark or len(body) < int(head.lower().partition(b"content-length: ")[2].split()[0]):
-            return
-        self._unread = b""
-        if self.answer and not self.answer.done():
-            self.answer.set_result(body if head.startswith(b"HTTP/1.1 200") else b"")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self.answer and not self.answer.done():
-            self.answer.set_result(b"")
-
-    async def ask(self, request: bytes) -> bytes:
-        """Returns the body of the answer; nothing unless it is 200."""
-        self.answer = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
-        return await self.answer
-
-    def close(self) -> None:
-        self._transport.close()
-
-
-class Load:
-    """Every instance sends at its own moments, whatever became of its last text."""
-
-    def __init__(self, port: int, instance_ids: list[str], every: float) -> None:
-        self._port, self._instance_ids, self._every = port, instance_ids, every
-        self._random = random.Random(1)
-        self._free: asyncio.Queue[Caller] = asyncio.Queue()
-        self.accepted: list[str] = []
-        self.milliseconds: list[float] = []
-        self.refused = 0
-
-    async def open(self) -> None:
-        loop = asyncio.get_running_loop()
-        for _ in range(_CONNECTIONS):
-            made = partial(Caller, self._free)
-            _, caller = await loop.create_connection(made, "127.0.0.1", self._port)
-            self._free.put_nowait(caller)
-
-    async def run(self, seconds: float) -> None:
-        """Sends for so long, and returns when the last text is answered."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        moments = sorted(
-            (first + turn * self._every, instance_id)
-            for instance_id in self._instance_ids
-            for first in [self._random.uniform(0, self._every)]
-            for turn in range(int(seconds / self._every) + 1)
-            if first + turn * self._every < seconds
-        )
-        async with asyncio.TaskGroup() as group:
-            for at, instance_id in moments:
-                await asyncio.sleep(max(0.0, began + at - loop.time()))
-                group.create_task(self._send(instance_id))
-
-    async def _send(self, instance_id: str) -> None:
-        body = json.dumps(
-            {
-                "phone": phone_of(self._random.randrange(_CHATS)),
-                "message": "Your order 4711 is on its way.",
-            }
-        )
-        request = (
-            f"POST /instances/{instance_id}/token/{TOKEN}/send-text HTTP/1.1\r\nHost: bench\r\n"
-            "Client-Token: client-token\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n{body}"
-        ).encode()
-        began = time.perf_counter()
-        caller = await self._free.get()
-        answer = await caller.ask(request)
-        self._free.put_nowait(caller)
-        self.milliseconds.append((time.perf_counter() - began) * 1_000)
-        if answer:
-            self.accepted.append(json.loads(answer)["messageId"])
-        else:
-            self.refused += 1
-
-    def close(self) -> None:
-        while not self._free.empty():
-            self._free.get_nowait().close()
-
-
-def phone_of(chat: int) -> str:
-    return f"55119{98760000 + chat}"
+    return parser.parse_args(words)
 
 
 async def prepare(operator: psycopg.AsyncConnection, hook: str, *, receipts: bool) -> None:
@@ -157,7 +58,7 @@ async def prepare(operator: psycopg.AsyncConnection, hook: str, *, receipts: boo
     await operator.execute(
         """insert into whatsapp_numbers (instance_id, spelling, phone)
            select i.id, p, p from instances i, unnest(%s::text[]) p""",
-        [[phone_of(chat) for chat in range(_CHATS)]],
+        [[phone_of(chat) for chat in range(CHATS)]],
     )
     await operator.execute("analyze")
 
@@ -211,7 +112,25 @@ async def measure(
                 load = Load(port, instance_ids, arguments.every)
                 figures = await _window(meter, operator, load, arguments)
                 _check(log, load)
-                return figures
+            if arguments.units:
+                figures |= await _in_units(operator, instance_ids, figures, arguments)
+            return figures
+
+
+async def _in_units(
+    operator: psycopg.AsyncConnection,
+    instance_ids: list[str],
+    figures: dict[str, float],
+    arguments: argparse.Namespace,
+) -> dict[str, float]:
+    """Measures the units once the gateway has ended, and shows the figures in them."""
+    meter = Meter(operator, [])
+    units = await measure_units(
+        meter, operator, instance_ids, every=arguments.every, seconds=arguments.seconds
+    )
+    ratios = units.ratios(figures)
+    show(units, ratios)
+    return {f"{name} in units": ratio for name, ratio in ratios.items()}
 
 
 async def _window(
@@ -297,7 +216,7 @@ def _show(
 
 
 async def run(server_url: str) -> None:
-    arguments = _arguments()
+    arguments = arguments_of()
     kind = "with receipts and answers" if arguments.receipts else "without receipts"
     for instances in map(int, arguments.instances.split(",")):
         say(
