@@ -1,7 +1,9 @@
 """Collects items that many tasks submit, and handles them together, as with one statement.
 
-A flush starts as soon as the one before has ended; there is no timer. A single item is flushed at
-once. Under load, items collect while a flush is in flight.
+A flush starts as soon as the one before has ended, and a single item is flushed at once. Under
+load, items collect while a flush is in flight. A batch with an interval also lets items collect
+until so long after the begin of the last flush; where items are rare, and where they are many
+anyway, none waits for that.
 """
 
 import asyncio
@@ -22,6 +24,8 @@ class NextFlush:
 
 NEXT_FLUSH: Final = NextFlush()
 _NO_PROGRESS_SECONDS = 0.01
+_MANY_ITEMS: Final = 10
+"""A flush of so many needs no interval: a longer one would only delay them."""
 
 
 @dataclass(slots=True)
@@ -42,15 +46,27 @@ class Batch(Generic[Item, Answer]):
         flush: Callable[[list[Item]], Awaitable[Sequence[Answer | Exception | NextFlush]]],
         *,
         max_size: int = 500,
+        interval_seconds: float = 0.0,
     ) -> None:
+        """Prepares the batch.
+
+        Args:
+            flush: handles the items.
+            max_size: of a flush.
+            interval_seconds: from the begin of a flush of few items to that of the next one.
+        """
         self._flush, self._max_size = flush, max_size
+        self._interval_seconds, self._next_at = interval_seconds, 0.0
+        self._hurried = asyncio.Event()
         self._waiting: deque[_Submitted[Item, Answer]] = deque()
         self._wakeup = asyncio.Event()
 
-    def submit(self, item: Item) -> asyncio.Future[Answer]:
-        """Adds an item; returns the future of its answer."""
+    def submit(self, item: Item, *, at_once: bool = False) -> asyncio.Future[Answer]:
+        """Adds an item; returns the future of its answer. With *at_once* no interval counts."""
         submitted = _Submitted(item, asyncio.get_running_loop().create_future())
         self._waiting.append(submitted)
+        if at_once:
+            self._hurried.set()
         self._wakeup.set()
         return submitted.answer
 
@@ -64,8 +80,24 @@ class Batch(Generic[Item, Answer]):
                 await self._wakeup.wait()
                 self._wakeup.clear()
                 while self._waiting:
+                    if self._interval_seconds:
+                        await self._let_items_collect()
                     if not await self._flush_once():
                         await asyncio.sleep(_NO_PROGRESS_SECONDS)
+
+    async def _let_items_collect(self) -> None:
+        """Waits until the next flush may begin, unless an item is to be flushed at once."""
+        loop = asyncio.get_running_loop()
+        seconds = self._next_at - loop.time()
+        if seconds > 0 and not self._hurried.is_set():
+            timer = loop.call_later(seconds, self._hurried.set)
+            try:
+                await self._hurried.wait()
+            finally:
+                timer.cancel()
+        self._hurried.clear()
+        many = len(self._waiting) >= _MANY_ITEMS
+        self._next_at = loop.time() + (0.0 if many else self._interval_seconds)
 
     async def _flush_once(self) -> bool:
         """Says whether any item got its answer."""

@@ -94,37 +94,31 @@ CREATE FUNCTION public.append_callbacks_v1(instance_ids text[], chats text[], ty
 $$;
 
 CREATE FUNCTION public.append_callbacks_v2(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[], webhook_ids uuid[]) RETURNS bigint
-    LANGUAGE sql
+    LANGUAGE plpgsql
     AS $$
+#variable_conflict use_column
+declare
+    own_count bigint;
+
+further_count bigint := 0;
+
+begin
     with target as (
-        -- Each callback once for each webhook that gets it, numbered within its delivery queue.
-        select c.instance_id, t.webhook_id, c.chat, c.type, c.body,
-               case
-                   when c.webhook_id is null and t.is_further
-                   then further_callback_id_v1(t.webhook_id, c.id)
-                   else c.id
-               end as id, t.is_further,
-               row_number() over (partition by c.instance_id, t.webhook_id, c.chat order by c.turn) as nth,
-               count(*) over (partition by c.instance_id, t.webhook_id, c.chat) as together
+        -- The callbacks that the webhook of their type gets, numbered within their delivery queue.
+        select c.instance_id, c.chat, c.type, c.body, c.id,
+               row_number() over (partition by c.instance_id, c.chat order by c.turn) as nth,
+               count(*) over (partition by c.instance_id, c.chat) as together
         from unnest(instance_ids, chats, types, ids, bodies, webhook_ids) with ordinality
             as c (instance_id, chat, type, id, body, webhook_id, turn)
         join instances i on i.id = c.instance_id
-        cross join lateral (
-            select '00000000-0000-0000-0000-000000000000'::uuid as webhook_id, false as is_further
-            where callback_url_v2(i, c.type) is not null
-            union all
-            select f.id, true
-            from webhooks f
-            where f.instance_id = c.instance_id and f.enabled
-                and (f.types is null or c.type = any(f.types))
-        ) t
-        where c.webhook_id is null or c.webhook_id = t.webhook_id
+        where callback_url_v2(i, c.type) is not null
+            and coalesce(c.webhook_id, '00000000-0000-0000-0000-000000000000')
+                = '00000000-0000-0000-0000-000000000000'
     ), chat_queue as (
         -- Locks each chat's delivery queue, or creates it, and reserves positions at its end.
         insert into webhook_lines as w (instance_id, chat, pending, next_position, due_at)
         select instance_id, chat, count(*), 1 + count(*), now()
         from target
-        where not is_further
         group by instance_id, chat
         order by instance_id, chat
         on conflict (instance_id, chat) do update
@@ -138,34 +132,55 @@ CREATE FUNCTION public.append_callbacks_v2(instance_ids text[], chats text[], ty
         select c.instance_id, c.chat, l.next_position - 1 - c.together + c.nth, c.id, c.type, c.body
         from target c
         join chat_queue l on l.instance_id = c.instance_id and l.chat = c.chat
-        where not c.is_further
-        returning 1
-    ), further_queue as (
-        -- The same for the further webhooks.
-        insert into further_delivery_queues as w (
-            webhook_id, instance_id, chat, pending, next_position, due_at
-        )
-        select webhook_id, instance_id, chat, count(*), 1 + count(*), now()
-        from target
-        where is_further
-        group by webhook_id, instance_id, chat
-        order by webhook_id, chat
-        on conflict (webhook_id, chat) do update
-        set pending = w.pending + excluded.pending,
-            next_position = w.next_position + excluded.pending,
-            due_at = coalesce(w.due_at, now())
-        returning w.webhook_id, w.chat, w.next_position
-    ), further_appended as (
-        -- Writes their callbacks.
-        insert into further_outbox (webhook_id, instance_id, chat, position, id, type, body)
-        select c.webhook_id, c.instance_id, c.chat, l.next_position - 1 - c.together + c.nth,
-               c.id, c.type, c.body
-        from target c
-        join further_queue l on l.webhook_id = c.webhook_id and l.chat = c.chat
         returning 1
     )
-    -- In this order delivery queues are locked everywhere.
-    select (select count(*) from appended) + (select count(*) from further_appended)
+    select count(*) into own_count from appended;
+
+if exists (select from webhooks f where f.instance_id = any(instance_ids) and f.enabled) then
+        with target as (
+            -- Each callback once for each further webhook that gets it, numbered within its delivery queue.
+            select c.instance_id, f.id as webhook_id, c.chat, c.type, c.body,
+                   case
+                       when c.webhook_id is null then further_callback_id_v1(f.id, c.id)
+                       else c.id
+                   end as id,
+                   row_number() over (partition by f.id, c.chat order by c.turn) as nth,
+                   count(*) over (partition by f.id, c.chat) as together
+            from unnest(instance_ids, chats, types, ids, bodies, webhook_ids) with ordinality
+                as c (instance_id, chat, type, id, body, webhook_id, turn)
+            join webhooks f
+                on f.instance_id = c.instance_id and f.enabled and (f.types is null or c.type = any(f.types))
+            where c.webhook_id is null or c.webhook_id = f.id
+        ), chat_queue as (
+            -- Locks each chat's delivery queue, or creates it, and reserves positions at its end.
+            insert into further_delivery_queues as w (
+                webhook_id, instance_id, chat, pending, next_position, due_at
+            )
+            select webhook_id, instance_id, chat, count(*), 1 + count(*), now()
+            from target
+            group by webhook_id, instance_id, chat
+            order by webhook_id, chat
+            on conflict (webhook_id, chat) do update
+            set pending = w.pending + excluded.pending,
+                next_position = w.next_position + excluded.pending,
+                due_at = coalesce(w.due_at, now())
+            returning w.webhook_id, w.chat, w.next_position
+        ), appended as (
+            -- Writes the callbacks at the reserved positions.
+            insert into further_outbox (webhook_id, instance_id, chat, position, id, type, body)
+            select c.webhook_id, c.instance_id, c.chat, l.next_position - 1 - c.together + c.nth,
+                   c.id, c.type, c.body
+            from target c
+            join chat_queue l on l.webhook_id = c.webhook_id and l.chat = c.chat
+            returning 1
+        )
+        select count(*) into further_count from appended;
+
+end if;
+
+return own_count + further_count;
+
+end
 $$;
 
 CREATE FUNCTION public.assert_lease_v1(instance_id text, epoch bigint) RETURNS void
@@ -189,6 +204,7 @@ $$;
 CREATE FUNCTION public.assign_event_positions_v1(max_count integer) RETURNS TABLE(generation bigint, last_position bigint, assigned integer, busy boolean)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 #variable_conflict use_column
 declare
@@ -368,22 +384,113 @@ CREATE FUNCTION public.callback_url_v1(i public.instances, type text) RETURNS te
 $$;
 
 CREATE FUNCTION public.callback_url_v2(i public.instances, type text) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-    select case type
-        when 'ConnectedCallback' then i.connected_callback_url
-        when 'DeliveryCallback' then i.delivery_callback_url
-        when 'DisconnectedCallback' then i.disconnected_callback_url
-        when 'MessageStatusCallback' then i.message_status_callback_url
-        when 'PresenceChatCallback' then i.presence_chat_callback_url
-        when 'ReceivedCallback' then i.received_callback_url
-        when 'HistorySyncCallback' then (
+begin
+    case type
+        when 'ConnectedCallback' then return i.connected_callback_url;
+
+when 'DeliveryCallback' then return i.delivery_callback_url;
+
+when 'DisconnectedCallback' then return i.disconnected_callback_url;
+
+when 'MessageStatusCallback' then return i.message_status_callback_url;
+
+when 'PresenceChatCallback' then return i.presence_chat_callback_url;
+
+when 'ReceivedCallback' then return i.received_callback_url;
+
+when 'HistorySyncCallback' then return (
             select s.history_sync_url from callback_settings s where s.instance_id = i.id
-        )
-        when 'ProxyFailureCallback' then (
+        );
+
+when 'ProxyFailureCallback' then return (
             select s.proxy_url from callback_settings s where s.instance_id = i.id
-        )
-    end
+        );
+
+else return null;
+
+end case;
+
+end
+$$;
+
+CREATE FUNCTION public.claim_delivery_queues_v1(max_count integer, per_queue integer, claim_seconds double precision, claim_id uuid, node_id text, blocked text[], full_accounts text[]) RETURNS TABLE(webhook_id uuid, instance_id text, chat text, attempts_before smallint, failing_seconds double precision, "position" bigint, id uuid, type text, body text, created_at timestamp with time zone, account_id text, url text, filters text[], token_ciphertext bytea, token_key_id text, headers_ciphertext bytea, headers_key_id text, secret_ciphertext bytea, secret_key_id text, webhook_secret_ciphertext bytea, webhook_secret_key_id text, previous_webhook_secret_ciphertext bytea, previous_webhook_secret_key_id text)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+    webhook_ids uuid[];
+
+instance_ids text[];
+
+chats text[];
+
+attempts smallint[];
+
+failing_since timestamptz[];
+
+begin
+    with due as (
+        -- Locks the delivery queues that are due and whose receiver is not blocked.
+        select webhook_id, instance_id, chat
+        from delivery_queues
+        where due_at <= now() and (address is null or address <> all(blocked))
+            and (
+                cardinality(full_accounts) = 0
+                or instance_id not in (select i.id from instances i where i.account_id = any(full_accounts))
+            )
+        order by due_at
+        limit max_count
+        for update skip locked
+    ), claimed as (
+        -- Claims them.
+        update delivery_queues w
+        set due_at = now() + make_interval(secs => claim_seconds),
+            claim_id = claim_delivery_queues_v1.claim_id, claimed_by = node_id
+        from due
+        where w.webhook_id = due.webhook_id and w.instance_id = due.instance_id and w.chat = due.chat
+        returning w.webhook_id, w.instance_id, w.chat, w.attempts, w.failing_since
+    )
+    select array_agg(c.webhook_id), array_agg(c.instance_id), array_agg(c.chat), array_agg(c.attempts),
+           array_agg(c.failing_since)
+    into webhook_ids, instance_ids, chats, attempts, failing_since
+    from claimed c;
+
+if webhook_ids is null then
+        return;
+
+end if;
+
+return query
+    select c.webhook_id, c.instance_id, c.chat, c.attempts,
+           extract(epoch from now() - c.failing_since)::double precision,
+           o.position, o.id, o.type, o.body, o.created_at, i.account_id,
+           case c.webhook_id
+               when '00000000-0000-0000-0000-000000000000' then callback_url_v2(i, o.type)
+               else f.url
+           end,
+           coalesce(s.message_filters || s.callback_type_filters, '{}'),
+           i.token_ciphertext, i.token_key_id,
+           f.headers_ciphertext, f.headers_key_id, f.secret_ciphertext, f.secret_key_id,
+           a.webhook_secret_ciphertext, a.webhook_secret_key_id,
+           a.previous_webhook_secret_ciphertext, a.previous_webhook_secret_key_id
+    from unnest(webhook_ids, instance_ids, chats, attempts, failing_since)
+        as c (webhook_id, instance_id, chat, attempts, failing_since)
+    join instances i on i.id = c.instance_id
+    join accounts a on a.id = i.account_id
+    left join webhooks f on f.id = c.webhook_id and f.enabled
+    left join callback_settings s on s.instance_id = i.id
+    cross join lateral (
+        select q.position, q.id, q.type, q.body, q.created_at
+        from callback_outbox q
+        where q.webhook_id = c.webhook_id and q.instance_id = c.instance_id and q.chat = c.chat
+        order by q.position
+        limit per_queue
+    ) o
+    order by c.webhook_id, c.instance_id, c.chat, o.position;
+
+end
 $$;
 
 CREATE FUNCTION public.create_instance_queue_v1() RETURNS trigger
@@ -630,8 +737,10 @@ select append_callbacks_v1(instance_ids, chats, types, ids, bodies)
 $$;
 
 CREATE FUNCTION public.enqueue_callbacks_v2(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[]) RETURNS bigint
-    LANGUAGE sql
+    LANGUAGE plpgsql
     AS $$
+#variable_conflict use_column
+begin
     insert into webhook_events (account_id, instance_id, chat, id, type, body)
     select i.account_id, c.instance_id, c.chat, c.id, c.type, c.body
     from unnest(instance_ids, chats, types, ids, bodies) with ordinality
@@ -646,7 +755,9 @@ CREATE FUNCTION public.enqueue_callbacks_v2(instance_ids text[], chats text[], t
     )
     order by c.turn;
 
-select append_callbacks_v2(instance_ids, chats, types, ids, bodies, null)
+return append_callbacks_v2(instance_ids, chats, types, ids, bodies, null);
+
+end
 $$;
 
 CREATE FUNCTION public.enqueue_messages_v1(flush_id uuid, node_id text, ordinals integer[], instance_ids text[], zaap_ids text[], message_ids text[], types text[], versions smallint[], phones text[], payloads jsonb[], priorities smallint[], due_ats timestamp with time zone[], refuse_disconnected boolean[], idempotency_keys text[], body_hashes bytea[], max_waiting integer, max_waiting_disconnected integer, max_attempts smallint, max_age_seconds double precision) RETURNS TABLE(ordinal integer, admission text, connected boolean, queue_limit integer, zaap_id text, message_id text, wakes_worker boolean, holder_node_id text)
@@ -977,18 +1088,23 @@ CREATE FUNCTION public.further_callback_id_v1(webhook_id uuid, event_id uuid) RE
 $$;
 
 CREATE FUNCTION public.known_chat_v1(of_instance text, named text) RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     AS $$
-    select coalesce(
-        (
-            select n.phone from whatsapp_numbers n
-            where n.instance_id = of_instance and n.spelling = named
-        ),
-        (
-            select i.phone from identities i
-            where named like '%@lid' and i.instance_id = of_instance and i.lid = named
-        )
-    )
+declare
+    known text := (
+        select n.phone from whatsapp_numbers n
+        where n.instance_id = of_instance and n.spelling = named
+    );
+
+begin
+    if known is null and named like '%@lid' then
+        known := (select i.phone from identities i where i.instance_id = of_instance and i.lid = named);
+
+end if;
+
+return known;
+
+end
 $$;
 
 CREATE FUNCTION public.make_instance_line() RETURNS trigger
@@ -998,6 +1114,109 @@ begin
     insert into instance_lines (instance_id) values (new.id);
 
 return null;
+
+end
+$$;
+
+CREATE FUNCTION public.mark_empty_queues_idle_v1(instance_ids text[]) RETURNS SETOF text
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+    empty text[];
+
+begin
+    empty := array(
+        select e.id
+        from unnest(mark_empty_queues_idle_v1.instance_ids) as e (id)
+        where (
+            select q.id from message_queue q
+            where q.instance_id = e.id and q.status = 'pending'
+            order by q.priority, q.position
+            limit 1
+        ) is null
+    );
+
+if empty = '{}' then
+        return;
+
+end if;
+
+empty := array(
+        select l.instance_id
+        from instance_lines l
+        where l.instance_id = any(empty)
+        order by l.instance_id
+        for no key update skip locked
+    );
+
+return query
+    update instance_lines l set idle = true
+    where l.instance_id = any(empty)
+        and (
+            select q.id from message_queue q
+            where q.instance_id = l.instance_id and q.status = 'pending'
+            order by q.priority, q.position
+            limit 1
+        ) is null
+        and (
+            select q.id from message_queue q
+            where q.instance_id = l.instance_id and q.status = 'parked'
+            order by q.phone
+            limit 1
+        ) is null
+        and (
+            select q.id from message_queue q
+            where q.instance_id = l.instance_id and q.status = 'behind'
+            order by q.phone
+            limit 1
+        ) is null
+        and (
+            select q.id from message_queue q
+            where q.instance_id = l.instance_id and q.status = 'processing'
+        ) is null
+    returning l.instance_id;
+
+end
+$$;
+
+CREATE FUNCTION public.mark_queues_idle_v1(instance_ids text[]) RETURNS TABLE(instance_id text, seconds_until_due double precision)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+begin
+    perform from instance_lines l
+    where l.instance_id = any(mark_queues_idle_v1.instance_ids)
+    order by l.instance_id
+    for no key update;
+
+update instance_lines l set idle = true
+    where l.instance_id = any(mark_queues_idle_v1.instance_ids) and not l.idle;
+
+return query
+    select l.instance_id,
+           case
+               when l.connected and not l.paused
+               then extract(epoch from greatest(l.hold_until, min(head.due_at)) - now())
+           end::double precision
+    from instance_lines l
+    left join lateral (
+        select q.due_at
+        from (values (0), (1), (2)) as lane (priority)
+        cross join lateral (
+            select least(h.due_at, h.expires_at) as due_at
+            from message_queue h
+            where h.instance_id = l.instance_id and h.status = 'pending' and h.priority = lane.priority
+            order by h.position
+            limit 1
+        ) q
+        union all
+        select least(a.due_at, a.expires_at)
+        from message_queue a
+        where a.instance_id = l.instance_id and a.status = 'parked'
+    ) head on true
+    where l.instance_id = any(mark_queues_idle_v1.instance_ids)
+    group by l.instance_id;
 
 end
 $$;
@@ -1212,40 +1431,50 @@ end
 $$;
 
 CREATE FUNCTION public.queue_chat_v1(of_instance text, named text) RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     AS $_$
-    select case
-        when s.number like '55%' then regexp_replace(s.number, '^(55[1-9][0-9])9([6-9][0-9]{7})$', '\1\2')
-        when s.number like '549%' then regexp_replace(s.number, '^549([1-3][0-9]{9})$', '54\1')
-        when s.number like '521%' then regexp_replace(s.number, '^521([2-9][0-9]{9})$', '52\1')
-        else s.number
-    end
-    from (select coalesce(known_chat_v1(of_instance, named), named) as number) s
+declare
+    number text := coalesce(known_chat_v1(of_instance, named), named);
+
+begin
+    return case
+        when number like '55%' then regexp_replace(number, '^(55[1-9][0-9])9([6-9][0-9]{7})$', '\1\2')
+        when number like '549%' then regexp_replace(number, '^549([1-3][0-9]{9})$', '54\1')
+        when number like '521%' then regexp_replace(number, '^521([2-9][0-9]{9})$', '52\1')
+        else number
+    end;
+
+end
 $_$;
 
 CREATE FUNCTION public.queue_names_v1(of_instance text, named text) RETURNS text[]
-    LANGUAGE sql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
     AS $_$
-    with spelling as materialized (
-        -- The name itself, and the spellings of the number.
-        select named as name
-        union
-        select s.name
-        from (select queue_chat_v1(of_instance, named) as name) c
-        cross join lateral (
-            values (c.name),
-                (regexp_replace(c.name, '^(55[1-9][0-9])([6-9][0-9]{7})$', '\19\2')),
-                (regexp_replace(c.name, '^54([1-3][0-9]{9})$', '549\1')),
-                (regexp_replace(c.name, '^52([2-9][0-9]{9})$', '521\1'))
-        ) s (name)
-    )
-    select array_agg(n.name)
-    from (
-        select s.name from spelling s
-        union
-        select i.lid from identities i
-        where i.instance_id = of_instance and i.phone in (select s.name from spelling s)
-    ) n
+begin
+    return (
+        with spelling as materialized (
+            -- The name itself, and the spellings of the number.
+            select named as name
+            union
+            select s.name
+            from (select queue_chat_v1(of_instance, named) as name) c
+            cross join lateral (
+                values (c.name),
+                    (regexp_replace(c.name, '^(55[1-9][0-9])([6-9][0-9]{7})$', '\19\2')),
+                    (regexp_replace(c.name, '^54([1-3][0-9]{9})$', '549\1')),
+                    (regexp_replace(c.name, '^52([2-9][0-9]{9})$', '521\1'))
+            ) s (name)
+        )
+        select array_agg(n.name)
+        from (
+            select s.name from spelling s
+            union
+            select i.lid from identities i
+            where i.instance_id = of_instance and i.phone in (select s.name from spelling s)
+        ) n
+    );
+
+end
 $_$;
 
 CREATE TABLE public.message_queue (

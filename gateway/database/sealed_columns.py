@@ -193,13 +193,14 @@ TEXTS: Final = Kind(
 class SealedStatement:
     """The parameters of a statement that hold content, and its columns that do.
 
-    Parameters that are lists belong to `instance_ids`, value by value, if the statement has it;
-    otherwise the whole parameter belongs to `instance_id`. A row belongs to its column
-    `instance_id`, if it has one, otherwise to that parameter.
+    Parameters that are lists belong to `instance_ids`, or to the list that `instances` names, value
+    by value, if the statement has it; otherwise the whole parameter belongs to `instance_id`. A row
+    belongs to its column `instance_id`, if it has one, otherwise to that parameter.
     """
 
     writes: Mapping[str, Kind] = field(default_factory=dict)
     reads: Mapping[str, Kind] = field(default_factory=dict)
+    instances: str = "instance_ids"
 
 
 _FAILED = {"error": TEXT, "callback": BODY}
@@ -270,7 +271,9 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("webhooks", "list_dead_letters"): SealedStatement(reads={"body": BODY}),
     ("webhooks", "read_events"): SealedStatement(reads={"body": BODY}),
     ("webhooks", "read_old_events"): SealedStatement(reads={"body": BODY}),
-    ("webhooks", "log_deliveries"): SealedStatement({"answers": TEXT}),
+    ("webhooks", "finish_delivery_queues"): SealedStatement(
+        {"answers": TEXT}, instances="logged_instance_ids"
+    ),
     ("webhooks", "list_deliveries"): SealedStatement(reads={"answer": TEXT}),
     ("webhooks", "list_failed_deliveries"): SealedStatement(reads={"answer": TEXT}),
     ("callback_traces", "find_message_events"): SealedStatement(reads={"body": BODY}),
@@ -311,7 +314,9 @@ BY_OBJECT: Final[Mapping[int, SealedStatement]] = {
 """The same by the identity of the statement, which `query` returns once and keeps."""
 
 
-def instances_of(parameters: Mapping[str, Any]) -> str | Sequence[str]:
+def instances_of(
+    parameters: Mapping[str, Any], several_name: str = "instance_ids"
+) -> str | Sequence[str]:
     """Returns the instance of a statement's parameters, or that of each value in its lists."""
-    several: Sequence[str] | None = parameters.get("instance_ids")
+    several: Sequence[str] | None = parameters.get(several_name)
     return several if several is not None else str(parameters["instance_id"])

@@ -93,7 +93,7 @@ class Sealing:
         """Returns the parameters with their content sealed, for instances that want it."""
         if not statement.writes:
             return parameters
-        instances = instances_of(parameters)
+        instances = instances_of(parameters, statement.instances)
         several = [instances] if isinstance(instances, str) else instances
         encrypted = await self.rules.encrypted(connection, set(several))
         changed = {

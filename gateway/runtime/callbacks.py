@@ -19,6 +19,9 @@ from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.posting import Poster
 from gateway.webhooks.stream import Stream
 
+_CLAIM_INTERVAL_SECONDS, _FINISH_INTERVAL_SECONDS = 0.05, 0.1
+"""Between two claims of delivery queues of a node, and between two records of deliveries."""
+
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
@@ -69,9 +72,10 @@ def _ignoring_payload(wake: Callable[[], None]) -> Callable[[str], None]:
 
 
 def _start_delivery(node: NodeContext, webhooks: WebhookSection, poster: Poster) -> Delivery:
-    recorder = DeliveryRecorder(node.database, node.clock)
+    planned_once = node.database.planned_once()
+    recorder = DeliveryRecorder(planned_once, node.clock, interval_seconds=_FINISH_INTERVAL_SECONDS)
     delivery = Delivery(
-        node.database,
+        planned_once,
         poster,
         recorder,
         CircuitBreakers(
@@ -93,6 +97,7 @@ def _start_delivery(node: NodeContext, webhooks: WebhookSection, poster: Poster)
         metrics=node.metrics,
         turns=node.new_turns(),
         traffic=node.traffic,
+        claim_interval_seconds=_CLAIM_INTERVAL_SECONDS,
     )
     node.start(Stage.BATCHES, deliveries=recorder)
     node.start(Stage.SENDERS, webhooks=delivery)

@@ -76,7 +76,7 @@ def build_sessions(
     )
     files = Files(node.media.receiver, clock, FileLimits())
     inbound = Inbound(
-        database.limited_to(max_inbound_connections),
+        database.planned_once().limited_to(max_inbound_connections),
         Outbox(database, uuid.uuid4, notifier),
         files,
         clock,

@@ -194,11 +194,23 @@ class Claimer:
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
         *,
         order: QueueOrder = "chat",
+        interval_seconds: float = 0.0,
     ) -> None:
-        """Prepares the claims; *order* is that of queues without an order of their own."""
+        """Prepares the claims.
+
+        Args:
+            database: the pool.
+            new_uuid: ids of claims.
+            order: of queues without an order of their own.
+            interval_seconds: of the batches of claims and of queues that become idle.
+        """
         self._database, self._new_uuid, self._order = database, new_uuid, order
-        self._claims = Batch[ClaimCursor, ClaimedMessage | None](self._claim)
-        self._sleeps = Batch[ClaimCursor, float | None](self._sleep)
+        self._claims = Batch[ClaimCursor, ClaimedMessage | None](
+            self._claim, interval_seconds=interval_seconds
+        )
+        self._sleeps = Batch[ClaimCursor, float | None](
+            self._sleep, interval_seconds=interval_seconds
+        )
         self._checks = Batch[ClaimedMessage, bool](self._check)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -207,8 +219,8 @@ class Claimer:
             group.create_task(self._sleeps.run_until(stopping))
             group.create_task(self._checks.run_until(stopping))
 
-    async def claim(self, cursor: ClaimCursor) -> ClaimedMessage | None:
-        """Claims the head of the queue.
+    async def claim(self, cursor: ClaimCursor, *, at_once: bool = False) -> ClaimedMessage | None:
+        """Claims the head of the queue; with *at_once* no interval counts.
 
         Returns None if the queue is empty, paused or on hold, or if another transaction has locked
         its head. Call it only while the worker owns no row of this queue.
@@ -219,7 +231,7 @@ class Claimer:
         cursor.claim_id = cursor.claim_id or self._new_uuid()
         while True:
             try:
-                claimed = await self._claims.submit(cursor)
+                claimed = await self._claims.submit(cursor, at_once=at_once)
             except DatabaseUnavailable:
                 cursor.answer_lost = True
                 raise
@@ -232,9 +244,9 @@ class Claimer:
     async def sleep(self, cursor: ClaimCursor) -> float | None:
         """Marks the queue idle, so that the next enqueue wakes its worker.
 
-        The caller must claim once more afterwards: a message may have come before the mark. Returns
-        the seconds until the head of the queue is due, by the database's clock, or None if the
-        queue is empty or does not move.
+        Returns the seconds until the head of the queue is due, by the database's clock, or None if
+        the queue is empty or does not move. They count every message that was accepted before the
+        mark: if there is one, the caller must claim again.
         """
         seconds_until_due = await self._sleeps.submit(cursor)
         if seconds_until_due is not None:

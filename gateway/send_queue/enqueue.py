@@ -76,6 +76,10 @@ class _Id:
     id: str
 
 
+def _do_nothing() -> None:
+    pass
+
+
 class Enqueuer:
     """Accepts messages into the queue; every message enters through it."""
 
@@ -88,11 +92,13 @@ class Enqueuer:
         clock: Clock,
         random_bytes: RandomBytes,
         wake: Callable[[Collection[str]], None],
+        wake_schedule: Callable[[], None] = _do_nothing,
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
         traffic: TrafficCounts | None = None,
     ) -> None:
         self._database, self._node_id, self._limits = database, node_id, limits
         self._clock, self._random_bytes, self._wake = clock, random_bytes, wake
+        self._wake_schedule = wake_schedule
         self._new_uuid = new_uuid
         self._traffic = traffic or TrafficCounts(clock)
         self._flush_database = database.within(_FLUSH_SHARE * database.statement_seconds)
@@ -258,13 +264,14 @@ class Enqueuer:
     def _wake_local_workers(
         self, results: list[AdmissionResult], requests: list[EnqueueRequest]
     ) -> None:
-        self._wake(
-            {
-                requests[row.ordinal].instance.id
-                for row in results
-                if row.wakes_worker and row.holder_node_id == self._node_id
-            }
-        )
+        woken = [
+            requests[row.ordinal]
+            for row in results
+            if row.wakes_worker and row.holder_node_id == self._node_id
+        ]
+        self._wake({request.instance.id for request in woken})
+        if any(request.due_at for request in woken):
+            self._wake_schedule()
 
     async def _look_up(self, flush_id: uuid.UUID, requests: list[EnqueueRequest]) -> _Answers:
         """The answer was lost: finds out which messages were accepted.
@@ -298,6 +305,7 @@ class Enqueuer:
             if request.message_id in accepted:
                 self._traffic.accepted(request.instance.id)
         self._wake(instance_ids)
+        self._wake_schedule()
         return [
             queued_from(r, r.due_at) if r.message_id in accepted else NEXT_FLUSH for r in requests
         ]

@@ -54,6 +54,7 @@ class _SentMessage:
 class _Recorded:
     instance_id: str
     recorded: bool
+    idle: bool
 
 
 class OutcomeRecorder:
@@ -88,14 +89,18 @@ class OutcomeRecorder:
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
-    async def record(self, row: ClaimedMessage, outcome: Outcome, *, echo: bool = False) -> None:
+    async def record(self, row: ClaimedMessage, outcome: Outcome, *, echo: bool = False) -> bool:
         """Returns once the outcome is committed; a repeated statement changes nothing.
 
         With *echo*, a sent message is also posted as a received one (`notifySentByMe`).
+
+        Returns:
+            Whether the queue is empty now and marked idle, so that the next enqueue wakes its
+            worker. False says nothing.
         """
         while True:
             try:
-                await self._record(row, outcome, echo=echo)
+                is_idle = await self._record(row, outcome, echo=echo)
             except (DatabaseUnavailable, OperationalError) as error:  # the latter: a lost race
                 logger.warning(
                     "database_unavailable",
@@ -106,7 +111,7 @@ class OutcomeRecorder:
                 await self._clock.sleep(_RETRY_SECONDS)
             else:
                 self._count(row, outcome)
-                return
+                return is_idle
 
     def _count(self, row: ClaimedMessage, outcome: Outcome) -> None:
         if isinstance(outcome, Sent):
@@ -114,10 +119,10 @@ class OutcomeRecorder:
         elif isinstance(outcome, Failed):
             self._traffic.failed(row.instance_id, outcome.error_class)
 
-    async def _record(self, row: ClaimedMessage, outcome: Outcome, *, echo: bool) -> None:
+    async def _record(self, row: ClaimedMessage, outcome: Outcome, *, echo: bool) -> bool:
         match outcome:
             case Sent():
-                await self._batch.submit(self._with_callbacks(row, outcome, echo=echo))
+                return await self._batch.submit(self._with_callbacks(row, outcome, echo=echo))
             case HandedBack():
                 await self._database.execute(_HAND_BACK, **_claim_of(row), attempts=row.attempts)
             case Held():
@@ -136,6 +141,7 @@ class OutcomeRecorder:
                 await self._fail(row, outcome)
             case _:
                 assert_never(outcome)
+        return False
 
     async def _hold(self, row: ClaimedMessage, held: Held) -> None:
         await self._database.execute(
@@ -200,8 +206,8 @@ class OutcomeRecorder:
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NEXT_FLUSH] * len(batch)
         self._notifier.callbacks_written()
-        recorded = {row.instance_id: row.recorded for row in written}
-        return [recorded.get(sent.row.instance_id, NEXT_FLUSH) for sent in batch]
+        idle = {row.instance_id: row.idle for row in written}
+        return [idle.get(sent.row.instance_id, NEXT_FLUSH) for sent in batch]
 
     async def _bisect(
         self, batch: list[_SentMessage], error: Exception

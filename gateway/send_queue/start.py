@@ -21,15 +21,16 @@ class _Started:
 class Starter:
     """Starts attempts, one statement for all workers of this process."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, interval_seconds: float = 0.0) -> None:
+        """Prepares the starts; *interval_seconds* is that of their batch."""
         self._database = database
-        self._batch = Batch[ClaimedMessage, bool](self._flush)
+        self._batch = Batch[ClaimedMessage, bool](self._flush, interval_seconds=interval_seconds)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
-    async def start(self, claimed: ClaimedMessage) -> bool:
-        """Says whether the message may be sent now.
+    async def start(self, claimed: ClaimedMessage, *, at_once: bool = False) -> bool:
+        """Says whether the message may be sent now; with *at_once* no interval counts.
 
         False if the message was canceled or has expired, if the queue is paused or on hold, if
         this node lost the lease, or if a later claim took the row.
@@ -38,7 +39,7 @@ class Starter:
             DatabaseUnavailable: the attempt may have been committed as started. The message must
                 not be sent.
         """
-        return await self._batch.submit(claimed)
+        return await self._batch.submit(claimed, at_once=at_once)
 
     async def _flush(self, rows: list[ClaimedMessage]) -> Sequence[bool]:
         started = await self._database.fetch_all(

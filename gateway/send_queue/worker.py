@@ -29,6 +29,7 @@ from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer
 from gateway.send_queue.counting import count_attempt
 from gateway.send_queue.daily_limit import DailyLimit
 from gateway.send_queue.file_fetches import FileFetches
+from gateway.send_queue.next_message import NextMessage
 from gateway.send_queue.outcome import (
     Failed,
     HandedBack,
@@ -45,8 +46,6 @@ from gateway.sessions.live import LiveSession
 
 _UNREADABLE_PAUSE_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
-_LATE_STATEMENT_SECONDS = 60.0
-_RECLAIM_SECONDS = 5.0
 _OWNED_CHECK_SECONDS = 2.0
 _FILE_PATIENCE_SECONDS = 2.0  # from the begin of the fetch, so that it overlaps the pause
 
@@ -96,7 +95,7 @@ class Worker:
             wakeup: is set when a message may wait, and to make the worker leave.
             activity: notes what the worker does.
         """
-        self._live, self._deps, self._wakeup = live, deps, wakeup
+        self._live, self._deps = live, deps
         self._activity = activity or WorkerActivity(deps.clock)
         self._cursor = ClaimCursor(live.instance.id, live.epoch)
         self._attempts = Attempts(
@@ -113,8 +112,17 @@ class Worker:
             deps.claimer, deps.recorder, deps.metrics, deps.clock, deps.send_policy
         )
         self._pauses = Pauses(deps.send_policy, deps.uniform, deps.clock.monotonic_seconds())
-        self._late_until = 0.0
-        """Until this time a claim whose answer was lost may still take a row."""
+        self._next = NextMessage(
+            live,
+            self._cursor,
+            wakeup,
+            claimer=deps.claimer,
+            turns=deps.turns,
+            clock=deps.clock,
+            policy=deps.send_policy,
+            pauses=self._pauses,
+            activity=self._activity,
+        )
         self._log = logger.bind(instance_id=live.instance.id, component="worker")
 
     async def run_until(self, leaving: asyncio.Event) -> None:
@@ -124,44 +132,16 @@ class Worker:
     async def _send_until(self, leaving: asyncio.Event) -> None:
         while not leaving.is_set():
             try:
-                if claimed := await self._next(leaving):
+                if claimed := await self._next.claim(leaving):
                     with self._activity.working(claimed.id):
                         await self._process(claimed, leaving)
             except DatabaseUnavailable as error:
                 self._log.warning("database_unavailable", error=str(error))
-                self._cursor.drop_row()
-                now = self._deps.clock.monotonic_seconds()
-                self._late_until = now + _LATE_STATEMENT_SECONDS
+                self._next.answer_was_lost()
                 await self._deps.clock.wait(leaving, _RETRY_SECONDS)
-
-    async def _next(self, leaving: asyncio.Event) -> ClaimedMessage | None:
-        """Waits for a message and claims it; None if the worker must leave."""
-        claimer = self._deps.claimer
-        while not leaving.is_set():
-            self._wakeup.clear()
-            async with self._turn():
-                if claimed := await claimer.claim(self._cursor):
-                    return claimed
-                self._pauses.queue_was_empty()
-                seconds_until_due = await claimer.sleep(self._cursor)
-                if claimed := await claimer.claim(self._cursor):
-                    return claimed
-            if leaving.is_set():
-                return None
-            with self._activity.asleep():
-                await self._deps.clock.wait(self._wakeup, self._idle_seconds(seconds_until_due))
-        return None
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return self._deps.turns.turn(self._live.instance.account_id)
-
-    def _idle_seconds(self, seconds_until_due: float | None) -> float | None:
-        """Returns how long to wait for a wake-up, which does not come for a lost claim's row."""
-        if self._deps.clock.monotonic_seconds() > self._late_until:
-            return seconds_until_due
-        if seconds_until_due is None:
-            return _RECLAIM_SECONDS
-        return min(_RECLAIM_SECONDS, seconds_until_due)
 
     async def _process(self, row: ClaimedMessage, leaving: asyncio.Event) -> None:
         if row.is_expired:
@@ -193,8 +173,10 @@ class Worker:
         echo = self._live.instance.notify_sent_by_me
         if isinstance(outcome, Retried):
             self._cursor.has_parked = True  # the next claim lets other chats pass
+        self._next.before_record()
         async with self._turn():
-            await self._deps.recorder.record(row, outcome, echo=echo)
+            is_idle = await self._deps.recorder.record(row, outcome, echo=echo)
+        self._next.after_record(is_idle=is_idle)
         self._deps.uncalled.discard(row)
         seconds = self._deps.clock.monotonic_seconds() - began
         now = self._deps.clock.now()
@@ -343,6 +325,6 @@ class Worker:
         self._deps.uncalled.add(row)
         try:
             async with self._turn():
-                return await self._deps.starter.start(row)
+                return await self._deps.starter.start(row, at_once=self._next.hurries())
         except DatabaseUnavailable:
             return False  # if the start was committed, handing back undoes it

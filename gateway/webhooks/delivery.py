@@ -9,7 +9,6 @@ from itertools import groupby
 from urllib.parse import urlsplit
 
 from gateway.account_turns import AccountTurns
-from gateway.bounds import clamp
 from gateway.clock import Clock
 from gateway.database.payload_seal import UnopenedText
 from gateway.database.pool import Database
@@ -29,26 +28,22 @@ from gateway.webhooks.delivery_recorder import (
     PostAttempt,
     QueueProgress,
 )
+from gateway.webhooks.due_times import DueTimes
 from gateway.webhooks.posting import DeliveryResult, Poster, target_of
 
 _CLAIM_QUEUES = query("webhooks", "claim_delivery_queues")
 _RELEASE_CLAIMS = query("webhooks", "release_claims")
 _RELEASE_LOST_CLAIMS = query("webhooks", "release_lost_claims")
-_NEXT_DUE = query("webhooks", "next_due")
 _DELETE_EMPTY_QUEUES = query("webhooks", "delete_empty_delivery_queues")
 _WAKE_RECEIVER = query("webhooks", "wake_receiver")
 
 _MAX_PAUSE_SECONDS = 5.0
-_PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS = 0.25
 _CALLBACKS_PER_CLAIM = 20
 _SERVER_ERROR = 500
 _DELETE_EMPTY_EVERY_SECONDS = 60.0
 _PAUSE_WHEN_RECEIVER_IS_BUSY_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _NextDue:
-    seconds: float | None
+_MANY_QUEUES = 10
+"""A claim of so many needs no interval before the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,10 @@ class Delivery:
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
         turns: AccountTurns | None = None,
         traffic: TrafficCounts | None = None,
+        claim_interval_seconds: float = 0.0,
     ) -> None:
+        self._due_times = DueTimes(database, clock)
+        self._claim_interval_seconds, self._claim_at = claim_interval_seconds, float("-inf")
         self._database, self._poster, self._recorder = database, poster, recorder
         self._breakers, self._vault, self._clock = breakers, vault, clock
         self._metrics, self._schedule, self._limits = metrics, schedule, limits
@@ -109,6 +107,7 @@ class Delivery:
 
     async def _deliver_due(self) -> float:
         """Starts a task for each queue that is due; returns the pause in seconds."""
+        await self._clock.sleep(max(0.0, self._claim_at - self._clock.monotonic_seconds()))
         await self._maintain()
         free = self._limits.in_flight - len(self._in_flight)
         if free <= 0:
@@ -116,16 +115,11 @@ class Delivery:
         blocked, full_accounts = self._breakers.blocked(), self._breakers.full_accounts()
         self._metrics.blocked_receivers.set(self._breakers.count_open())
         claimed = await self._claim(free, blocked, full_accounts)
+        if claimed < _MANY_QUEUES:  # more callbacks share the next claim
+            self._claim_at = self._clock.monotonic_seconds() + self._claim_interval_seconds
         if claimed == free:
             return 0.0
-        due = await self._database.fetch_one(
-            _NextDue, _NEXT_DUE, blocked=blocked, full_accounts=full_accounts
-        )
-        is_limited = blocked or full_accounts
-        pause = _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS if is_limited else _MAX_PAUSE_SECONDS
-        if due is None or due.seconds is None:
-            return pause
-        return clamp(due.seconds, 0.0, pause)
+        return await self._due_times.seconds(blocked, full_accounts)
 
     async def _claim(self, max_count: int, blocked: list[str], full_accounts: list[str]) -> int:
         """Returns how many queues were claimed."""
@@ -195,6 +189,8 @@ class Delivery:
             return
         async with self._turns.turn(queue[0].account_id):
             has_more = await self._recorder.finish(progress)
+        if progress.pause_seconds:
+            self._due_times.drop()
         if has_more:
             self._loop.wake()
 

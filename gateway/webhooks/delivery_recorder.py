@@ -2,21 +2,21 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from psycopg import AsyncConnection, OperationalError
+from psycopg import OperationalError
 
 from gateway.batching import NEXT_FLUSH, Batch, NextFlush
 from gateway.clock import Clock
-from gateway.database.pool import Database, fetch_all
+from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 from gateway.webhooks.claimed_callback import QueueKey
 
 _FINISH_QUEUES = query("webhooks", "finish_delivery_queues")
-_LOG_DELIVERIES = query("webhooks", "log_deliveries")
 
 _RETRY_SECONDS = 1.0
 
@@ -80,9 +80,12 @@ class _FinishedQueue:
 class DeliveryRecorder:
     """Gathers the progress of delivery queues and commits it in batches."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, interval_seconds: float = 0.0) -> None:
+        """Prepares the recorder; *interval_seconds* is that of its batch."""
         self._database, self._clock = database, clock
-        self._batch = Batch[QueueProgress, bool](self._flush, max_size=200)
+        self._batch = Batch[QueueProgress, bool](
+            self._flush, max_size=200, interval_seconds=interval_seconds
+        )
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
@@ -103,55 +106,43 @@ class DeliveryRecorder:
                 await self._clock.sleep(_RETRY_SECONDS)
 
     async def _flush(self, done: list[QueueProgress]) -> Sequence[bool | NextFlush]:
+        log = [(progress, attempt) for progress in done for attempt in progress.log]
         try:
-            async with self._database.transaction() as connection:
-                queues = await self._finish(connection, done)
-                finished = {each.queue for each in queues}
-                # A repeated progress that finishes nothing was committed, with its log.
-                unlogged = [p for p in done if p.queue in finished or not p.is_repeated]
-                await self._log(connection, [a for progress in unlogged for a in progress.log])
+            queues = await self._database.fetch_all(
+                _FinishedQueue,
+                _FINISH_QUEUES,
+                webhook_ids=[p.queue.webhook_id for p in done],
+                instance_ids=[p.queue.instance_id for p in done],
+                chats=[p.queue.chat for p in done],
+                claim_ids=[p.claim_id for p in done],
+                up_to=[p.up_to for p in done],
+                progressed=[p.progressed for p in done],
+                attempts=[p.attempts for p in done],
+                pauses=[p.pause_seconds for p in done],
+                errors=[p.error for p in done],
+                dead=[p.dead for p in done],
+                addresses=[p.receiver for p in done],
+                are_repeated=[progress.is_repeated for progress, _ in log],
+                **_log_columns([attempt for _, attempt in log]),
+            )
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NEXT_FLUSH] * len(done)
         with_more = {each.queue for each in queues if each.has_more}
         return [progress.queue in with_more for progress in done]
 
-    async def _finish(
-        self, connection: AsyncConnection, done: list[QueueProgress]
-    ) -> list[_FinishedQueue]:
-        return await fetch_all(
-            connection,
-            _FinishedQueue,
-            _FINISH_QUEUES,
-            webhook_ids=[p.queue.webhook_id for p in done],
-            instance_ids=[p.queue.instance_id for p in done],
-            chats=[p.queue.chat for p in done],
-            claim_ids=[p.claim_id for p in done],
-            up_to=[p.up_to for p in done],
-            progressed=[p.progressed for p in done],
-            attempts=[p.attempts for p in done],
-            pauses=[p.pause_seconds for p in done],
-            errors=[p.error for p in done],
-            dead=[p.dead for p in done],
-            addresses=[p.receiver for p in done],
-        )
 
-    async def _log(self, connection: AsyncConnection, attempts: list[PostAttempt]) -> None:
-        if not attempts:
-            return
-        await connection.execute(
-            _LOG_DELIVERIES,
-            {
-                "webhook_ids": [a.queue.webhook_id for a in attempts],
-                "instance_ids": [a.queue.instance_id for a in attempts],
-                "callback_ids": [a.callback_id for a in attempts],
-                "types": [a.type for a in attempts],
-                "chats": [a.queue.chat for a in attempts],
-                "targets": [a.target for a in attempts],
-                "attempts": [a.number for a in attempts],
-                "delivered": [a.error is None for a in attempts],
-                "statuses": [a.status for a in attempts],
-                "errors": [a.error for a in attempts],
-                "answers": [a.answer for a in attempts],
-                "durations_ms": [round(a.seconds * 1000) for a in attempts],
-            },
-        )
+def _log_columns(attempts: Sequence[PostAttempt]) -> Mapping[str, list[Any]]:
+    return {
+        "logged_webhook_ids": [a.queue.webhook_id for a in attempts],
+        "logged_instance_ids": [a.queue.instance_id for a in attempts],
+        "logged_chats": [a.queue.chat for a in attempts],
+        "callback_ids": [a.callback_id for a in attempts],
+        "types": [a.type for a in attempts],
+        "targets": [a.target for a in attempts],
+        "numbers": [a.number for a in attempts],
+        "delivered": [a.error is None for a in attempts],
+        "statuses": [a.status for a in attempts],
+        "logged_errors": [a.error for a in attempts],
+        "answers": [a.answer for a in attempts],
+        "durations_ms": [round(a.seconds * 1000) for a in attempts],
+    }

@@ -11,11 +11,14 @@
 -- backup. That number counts on one server only. Another server, or a restored table, begins a new
 -- generation: a reader may hold positions that this history does not have.
 --
+-- Without sequential scans every plan looks expensive to Postgres before 18, which would then compile it
+-- for 100 ms at each call; so there is no JIT.
+--
 -- Aliases: e recorded event, g earlier generation, l state of the log, n numbered event,
 -- w event without a position.
 create or replace function assign_event_positions_v1(max_count int)
 returns table (generation bigint, last_position bigint, assigned int, busy boolean)
-language plpgsql set enable_seqscan = off as $$
+language plpgsql set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 declare
     log event_log;

@@ -2,7 +2,7 @@
 -- connection; in arrange: chat; in chats_behind: chat), d sent message (in arrange: due message), e lease (in
 -- find_unowned_queues and free_unowned_queue: node), f free message, h head of a queue or lane, i id of a
 -- message (in free_unowned_queue: instance), k idempotency key (in store_offset: offset of a topic),
--- l lease (in mark_idle: queue), m queued message (in state_of_message: message of history), n queue of
+-- l lease, m queued message (in state_of_message: message of history), n queue of
 -- an instance, o expired message, p message in flight (in record_sent: identity), q queued message,
 -- r removed message (in start_attempts: ready message), s started message (in find_progress: state),
 -- t delivery queue to lock, v picture of a chat, w waiting worker (in record_sent: delivery queue of a chat; in
@@ -138,18 +138,26 @@ with waiting as (
             order by a.phone, a.id
             limit 1
         ) is null
-        -- One index lookup for each name of the chat.
-        and coalesce((
-            select min(b.position)
-            from unnest(queue_names_v1(m.instance_id, m.phone)) as c (name)
-            cross join lateral (
-                select f.position from message_queue f
-                where f.instance_id = w.instance_id and f.phone = c.name and f.priority = m.priority
-                    and f.status = 'behind'
-                order by f.position
+        -- One index lookup for each name of the chat, where any message is behind.
+        and (
+            (
+                select f.id from message_queue f
+                where f.instance_id = w.instance_id and f.status = 'behind'
+                order by f.phone
                 limit 1
-            ) b
-        ), m.position) >= m.position
+            ) is null
+            or coalesce((
+                select min(b.position)
+                from unnest(queue_names_v1(m.instance_id, m.phone)) as c (name)
+                cross join lateral (
+                    select f.position from message_queue f
+                    where f.instance_id = w.instance_id and f.phone = c.name and f.priority = m.priority
+                        and f.status = 'behind'
+                    order by f.position
+                    limit 1
+                ) b
+            ), m.position) >= m.position
+        )
     for update of l, m skip locked
 )
 update message_queue m
@@ -405,42 +413,8 @@ where q.status in ('behind', 'parked', 'pending', 'processing')
     and (q.expires_at is null or q.expires_at > now());
 
 -- name: mark_idle
--- The worker claims once more after this, so that it does not miss a message enqueued meanwhile.
--- A queue that is paused or disconnected has no due time. A head that expires before it is due counts
--- as due then: the worker fails it, and the queue goes on.
-with queue as materialized (
-    -- Locks the queues; `moves` says whether the queue goes on without a change.
-    select l.instance_id, l.hold_until, l.connected and not l.paused as moves
-    from instance_lines l
-    where l.instance_id = any(%(instance_ids)s::text[])
-    order by l.instance_id
-    for no key update
-), marked as (
-    -- Notes that the worker waits for a wake-up.
-    update instance_lines l set idle = true
-    from queue
-    where l.instance_id = queue.instance_id and not l.idle
-)
-select queue.instance_id,
-       case when queue.moves then extract(epoch from greatest(queue.hold_until, min(head.due_at)) - now()) end
-           ::double precision as seconds_until_due
-from queue
-left join lateral (
-    select q.due_at
-    from (values (0), (1), (2)) as lane (priority)
-    cross join lateral (
-        select least(h.due_at, h.expires_at) as due_at
-        from message_queue h
-        where h.instance_id = queue.instance_id and h.status = 'pending' and h.priority = lane.priority
-        order by h.position
-        limit 1
-    ) q
-    union all
-    select least(a.due_at, a.expires_at)
-    from message_queue a
-    where a.instance_id = queue.instance_id and a.status = 'parked'
-) head on true
-group by queue.instance_id, queue.hold_until, queue.moves;
+-- Marks queues idle, so that the next enqueue wakes their workers.
+select instance_id, seconds_until_due from mark_queues_idle_v1(%(instance_ids)s::text[]);
 
 -- name: find_owned
 -- Returns the claimed messages that may still be sent: not those that were canceled, that have
@@ -499,7 +473,8 @@ where instance_id = %(instance_id)s::text and id = %(id)s::bigint
     and claim_id is not distinct from %(claim_id)s::uuid;
 
 -- name: record_sent
--- Moves the row to history and enqueues its callbacks in the same statement. A message whose
+-- Moves the row to history and enqueues its callbacks in the same statement. `idle` says that the queue
+-- is empty and marked idle: the worker waits for a wake-up. A message whose
 -- delivery queue another transaction has locked is left for the next flush. There is no condition on
 -- `status`: only rows whose status is `processing` have an epoch, and the planner would consider the
 -- index of all such rows, of which statistics taken at rest know none.
@@ -599,10 +574,15 @@ with done as (
         array_agg(body order by turn, id)
     )
     from callbacks
+), idle as (
+    -- Marks the queues idle that are empty now, which saves their workers a claim.
+    select i.id
+    from mark_empty_queues_idle_v1((select array_agg(instance_id) from removed)) as i (id)
 )
-select f.instance_id, r.id is not null as recorded
+select f.instance_id, r.id is not null as recorded, i.id is not null as idle
 from free f
 left join removed r on r.instance_id = f.instance_id
+left join idle i on i.id = f.instance_id
 cross join enqueued;
 
 -- name: record_failed

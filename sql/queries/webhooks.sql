@@ -1,6 +1,7 @@
--- Aliases: a account, b dead letter, c claimed delivery queue or chosen row, d dead letter (in
+-- Aliases: a account, b dead letter, c chosen row, d dead letter (in
 -- finish_delivery_queues: result; in delete_expired_events: deleted event), e recorded event,
--- f position of a reader (in statements of delivery: further webhook), g earlier generation,
+-- f position of a reader (in statements of delivery: further webhook), g earlier generation (in
+-- finish_delivery_queues: logged attempt),
 -- i instance, l locked delivery queue (in readers of events: state of the log), o and q callback in
 -- the outbox, p position to store, r subscription of an account, s deleted callback (in
 -- claim_delivery_queues: callback settings), t stored callback settings, w delivery queue of a chat,
@@ -12,62 +13,17 @@ select enqueue_callbacks_v2(
 ) as count;
 
 -- name: claim_delivery_queues
--- Claims delivery queues that are due and returns the oldest callbacks of each. Skips the queues of
--- blocked receivers, and of accounts with enough requests in flight. The claims of a node that dies
--- lapse after claim_seconds.
-with due as (
-    -- Locks the delivery queues that are due and whose receiver is not blocked.
-    select webhook_id, instance_id, chat
-    from delivery_queues
-    where due_at <= now() and (address is null or address <> all(%(blocked)s::text[]))
-      and (
-          cardinality(%(full_accounts)s::text[]) = 0
-          or instance_id not in (
-              select i.id from instances i where i.account_id = any(%(full_accounts)s::text[])
-          )
-      )
-    order by due_at
-    limit %(max_count)s::int
-    for update skip locked
-), claimed as (
-    -- Claims them.
-    update delivery_queues w
-    set due_at = now() + make_interval(secs => %(claim_seconds)s::double precision),
-        claim_id = %(claim_id)s::uuid, claimed_by = %(node_id)s::text
-    from due
-    where w.webhook_id = due.webhook_id and w.instance_id = due.instance_id and w.chat = due.chat
-    returning w.webhook_id, w.instance_id, w.chat, w.attempts, w.failing_since
-)
-select c.webhook_id, c.instance_id, c.chat, c.attempts as attempts_before,
-       extract(epoch from now() - c.failing_since)::double precision as failing_seconds,
-       o.position, o.id, o.type, o.body, o.created_at, i.account_id,
-       case c.webhook_id
-           when '00000000-0000-0000-0000-000000000000' then callback_url_v2(i, o.type)
-           else f.url
-       end as url,
-       coalesce(s.message_filters || s.callback_type_filters, '{}') as filters,
-       i.token_ciphertext, i.token_key_id,
-       f.headers_ciphertext, f.headers_key_id, f.secret_ciphertext, f.secret_key_id,
-       a.webhook_secret_ciphertext, a.webhook_secret_key_id,
-       a.previous_webhook_secret_ciphertext, a.previous_webhook_secret_key_id
-from claimed c
-join instances i on i.id = c.instance_id
-join accounts a on a.id = i.account_id
-left join webhooks f on f.id = c.webhook_id and f.enabled
-left join callback_settings s on s.instance_id = i.id
-cross join lateral (
-    select q.position, q.id, q.type, q.body, q.created_at
-    from callback_outbox q
-    where q.webhook_id = c.webhook_id and q.instance_id = c.instance_id and q.chat = c.chat
-    order by q.position
-    limit %(per_queue)s::int
-) o
-order by c.webhook_id, c.instance_id, c.chat, o.position;
+-- Claims delivery queues that are due and returns the oldest callbacks of each.
+select * from claim_delivery_queues_v1(
+    %(max_count)s::int, %(per_queue)s::int, %(claim_seconds)s::double precision, %(claim_id)s::uuid,
+    %(node_id)s::text, %(blocked)s::text[], %(full_accounts)s::text[]
+);
 
 -- name: finish_delivery_queues
 -- Deletes the callbacks that were delivered or given up, stores the latter as dead letters, and
 -- makes each queue due again, now or after its pause. Changes only queues that this claim still
--- owns. Returns these queues.
+-- owns. Returns these queues. Logs the attempts too, in arrays of their own (`logged_`): an attempt of a
+-- repeated progress only if its queue is among them, because otherwise it was logged before.
 with done as (
     -- The results as rows.
     select *
@@ -93,6 +49,27 @@ with done as (
             and d.claim_id = w.claim_id
     order by w.webhook_id, w.instance_id, w.chat
     for no key update of w
+), logged as (
+    -- Logs the attempts.
+    insert into webhook_deliveries (
+        instance_id, callback_id, type, chat, target, attempt, taken, status, error, answer, duration_ms,
+        webhook_id
+    )
+    select g.instance_id, g.callback_id, g.type, g.chat, g.target, g.attempt, g.delivered, g.status, g.error,
+           g.answer, g.duration_ms, g.webhook_id
+    from unnest(
+        %(logged_instance_ids)s::text[], %(callback_ids)s::uuid[], %(types)s::text[],
+        %(logged_chats)s::text[], %(targets)s::text[], %(numbers)s::smallint[], %(delivered)s::boolean[],
+        %(statuses)s::smallint[], %(logged_errors)s::text[], %(answers)s::text[], %(durations_ms)s::int[],
+        %(logged_webhook_ids)s::uuid[], %(are_repeated)s::boolean[]
+    ) as g (
+        instance_id, callback_id, type, chat, target, attempt, delivered, status, error, answer, duration_ms,
+        webhook_id, is_repeated
+    )
+    where not g.is_repeated or exists (
+        select from queue l
+        where l.webhook_id = g.webhook_id and l.instance_id = g.instance_id and l.chat = g.chat
+    )
 ), finished as (
     -- Deletes the callbacks that were delivered or given up.
     delete from callback_outbox o
@@ -135,7 +112,9 @@ with done as (
 update delivery_queues w
 set pending = w.pending - c.finished,
     due_at = case
-        when w.pending > c.finished then now() + make_interval(secs => l.pause)
+        -- Later than the begin of any claim that may still see what is deleted here: a node of the
+        -- release before reads with the snapshot of its claim.
+        when w.pending > c.finished then clock_timestamp() + make_interval(secs => l.pause)
     end,
     attempts = case when l.dead is null then l.attempts else 0 end,
     last_error = l.error, failing_since = l.failing_since, address = l.address,
@@ -148,18 +127,6 @@ join counted c
     on c.webhook_id = l.webhook_id and c.instance_id = l.instance_id and c.chat = l.chat
 where w.webhook_id = l.webhook_id and w.instance_id = l.instance_id and w.chat = l.chat
 returning w.webhook_id, w.instance_id, w.chat, w.due_at is not null as has_more;
-
--- name: log_deliveries
-insert into webhook_deliveries (
-    instance_id, callback_id, type, chat, target, attempt, taken, status, error, answer, duration_ms,
-    webhook_id
-)
-select *
-from unnest(
-    %(instance_ids)s::text[], %(callback_ids)s::uuid[], %(types)s::text[], %(chats)s::text[],
-    %(targets)s::text[], %(attempts)s::smallint[], %(delivered)s::boolean[], %(statuses)s::smallint[],
-    %(errors)s::text[], %(answers)s::text[], %(durations_ms)s::int[], %(webhook_ids)s::uuid[]
-);
 
 -- name: wake_receiver
 -- Makes every queue that waits for the receiver due: it answers again.

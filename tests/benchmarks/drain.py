@@ -62,11 +62,13 @@ async def fill(url: str, lines: int, each: int) -> None:
             """insert into message_queue (instance_id, zaap_id, message_id, type, version, phone,
                     payload, priority, max_attempts, sequence_number, position, status)
                select i.id, upper(md5(i.id || n)), '3EB0' || upper(md5(i.id || n)), 'send-text', 1,
-                      '5511' || lpad((n * 7919 %% 100000)::text, 9, '9'),
-                      jsonb_build_object('phone', '5511999999999', 'message', 'text ' || n,
-                                         'priority', 1),
+                      p.phone,
+                      jsonb_build_object('phone', p.phone, 'message', 'text ' || n, 'priority', 1),
                       1, 3, n, n, 'pending'
-               from generate_series(1, %s) n, instances i""",
+               from generate_series(1, %s) n, instances i,
+                    lateral (
+                        select '5511' || lpad((n * 7919 %% 100000)::text, 9, '9') as phone
+                    ) p""",
             [each],
         )
         await connection.execute("vacuum analyze")
@@ -75,7 +77,15 @@ async def fill(url: str, lines: int, each: int) -> None:
 @asynccontextmanager
 async def running(node: Node) -> AsyncIterator[None]:
     stopping = asyncio.Event()
-    parts = (node.enqueuer, node.claimer, node.starter, node.recorder, node.database)
+    parts = (
+        node.enqueuer,
+        node.claimer,
+        node.starter,
+        node.recorder,
+        node.numbers,
+        node.fetches,
+        node.database,
+    )
     tasks = [asyncio.create_task(part.run_until(stopping)) for part in parts]
     catalogue()  # read at start, as `gateway serve` does
     freeze_startup_objects()

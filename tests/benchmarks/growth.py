@@ -1,7 +1,8 @@
 """What the queue's statements cost with 0, 1 and 10 million messages in history.
 
 Enqueue, claim, record, list and a status update of one line among a hundred; also while somebody
-holds an old snapshot open. BENCHMARK_MILLIONS lists other sizes.
+holds an old snapshot open. BENCHMARK_MILLIONS lists other sizes. Then the same for plans that were
+made while every table was empty, with BENCHMARK_WAITING messages (a million) in the queues.
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL
 
+from gateway.database.pool import Database
 from gateway.database.queries import query
 from tests.benchmarks.drain import fill
 from tests.benchmarks.harness import fresh_database, main, say
@@ -21,6 +23,7 @@ from tests.benchmarks.harness import fresh_database, main, say
 _MILLIONS = [float(n) for n in os.environ.get("BENCHMARK_MILLIONS", "0,1,10").split(",")]
 _LINES, _EACH, _TIMES = 100, 50, 30
 _ROWS_AT_ONCE = 500_000
+_WAITING = int(os.environ.get("BENCHMARK_WAITING", "1000000"))
 
 
 @dataclass
@@ -177,7 +180,60 @@ def _show(what: str, costs: dict[str, Cost]) -> None:
     say(f"  {what}: {', '.join(shown)}")
 
 
+async def time_statements(database: Database, row_id: int) -> dict[str, float]:
+    """Milliseconds of each statement with the plan that the connection has, undone each time."""
+    found: dict[str, float] = {}
+    line = "BENCH00000001"
+    wanted = statements(line, row_id, "M", ["nothing"])
+    wanted["send_queue", "start_attempts"] = {
+        "instance_ids": [line],
+        "ids": [row_id],
+        "epochs": [1],
+        "claim_ids": [uuid.uuid4()],
+    }
+    wanted["send_queue", "mark_idle"] = {"instance_ids": [line]}
+    for (room, name), parameters in wanted.items():
+        taken = []
+        for _ in range(_TIMES):
+            async with (
+                database.connection() as connection,
+                connection.transaction(force_rollback=True),
+            ):
+                began = time.perf_counter()
+                await connection.execute(query(room, name), parameters)
+                taken.append((time.perf_counter() - began) * 1_000)
+        found[name] = statistics.median(taken)
+    return found
+
+
+async def run_planned_while_empty(server_url: str) -> None:
+    say(f"milliseconds of statements planned while tables were empty, {_WAITING:,} waiting now")
+    async with fresh_database(server_url) as url:
+        await fill(url, _LINES, 1)
+        database = Database(url, min_size=1, max_size=1, seconds=lambda: 0.0).planned_once()
+        await database.open()
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("truncate message_queue")
+            await connection.execute("vacuum analyze")
+            first = await time_statements(database, 1)
+            await connection.execute(
+                """insert into message_queue (instance_id, zaap_id, message_id, type, version,
+                        phone, payload, priority, max_attempts, sequence_number, position, status)
+                   select i.id, upper(md5(i.id || n)), '3EB0' || upper(md5(i.id || n)),
+                          'send-text', 1, '5511999999999', '{}', 1, 3, n, n, 'pending'
+                   from generate_series(1, %s) n, instances i""",
+                [_WAITING // _LINES],
+            )
+            cursor = await connection.execute("select min(id) from message_queue")
+            ((row_id,),) = await cursor.fetchall()
+            then = await time_statements(database, row_id)
+        await database.pool.close()
+    for name, milliseconds in then.items():
+        say(f"  {name}: {first[name]:.2f} empty, {milliseconds:.2f} now")
+
+
 async def run(server_url: str) -> None:
+    await run_planned_while_empty(server_url)
     say(f"growth: buffers (milliseconds with the explaining) of a statement, median of {_TIMES}")
     async with fresh_database(server_url) as url:
         await fill(url, _LINES, _EACH)

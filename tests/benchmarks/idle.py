@@ -6,14 +6,12 @@ BENCHMARK_LINES sets another number of instances.
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-import psycopg
 
 from tests.benchmarks.enqueue import TOKEN, gateway
+from tests.benchmarks.figures import number, operator_of
 from tests.benchmarks.harness import add_instances, fresh_database, main, say
 from tests.fixtures.service import free_port, until
 
@@ -24,18 +22,6 @@ _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 def resident_mib(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * _PAGE_MIB
-
-
-@asynccontextmanager
-async def operator_of(url: str) -> AsyncIterator[psycopg.AsyncConnection]:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        yield connection
-
-
-async def number(connection: psycopg.AsyncConnection, statement: str) -> float:
-    cursor = await connection.execute(statement.encode())
-    ((value,),) = await cursor.fetchall()
-    return float(value or 0)
 
 
 async def wake(port: int, instance_ids: list[str]) -> None:

@@ -20,7 +20,6 @@ COMMITTED = frozenset(
         "send_queue/expire",
         "send_queue/store_offset",
         "sessions/join_nodes",
-        "webhooks/finish_delivery_queues",
     }
 )
 """Statements whose transactions are cut at their commits as well."""

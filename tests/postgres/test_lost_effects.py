@@ -251,12 +251,12 @@ async def test_lost_claim_of_delivery_queues_delays_no_callback(
     assert [posted.body["n"] for posted in catcher.delivered] == list(range(6))
 
 
-async def test_delivery_whose_commit_lost_its_answer_is_logged_once(
+async def test_delivery_whose_record_lost_its_answer_is_logged_once(
     database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
 ) -> None:
     (instance,) = await add_instances_with_webhooks(operator, 1, catcher.url)
     async with bad_connection(database_url) as connection:
-        connection.lose(FINISH_QUEUES, Cut.AFTER, at_commit=True)
+        connection.lose(FINISH_QUEUES, Cut.AFTER)
         await enqueue(operator, instance, [1])
         async with running_delivery(connection.url, delivery_limits=LONG) as node:
             await connection.answered.wait()

@@ -7,6 +7,12 @@ from psycopg.sql import SQL
 from gateway.database.pool import Database
 from gateway.errors import DatabaseUnavailable
 
+_PLANNING_SETTINGS = SQL(
+    "select name, setting from pg_settings"
+    " where name in"
+    " ('plan_cache_mode', 'enable_seqscan', 'jit', 'cpu_tuple_cost', 'random_page_cost')"
+    " order by name"
+)
 _FIND = SQL("select n from filling where n = %(n)s::int")
 
 
@@ -33,8 +39,75 @@ async def test_pool_plans_again_when_a_table_has_grown(
         assert "Seq Scan" in await plan()
         await operator.execute("insert into filling select generate_series(1, 10000)")
         assert "Seq Scan" in await plan()
-        now = 5.0
+        now = 59.0
+        assert "Seq Scan" in await plan()
+        now = 60.0
         assert "Seq Scan" not in await plan()
+    finally:
+        await database.pool.close()
+
+
+async def _settings_of(database: Database) -> dict[str, str]:
+    rows = await database.fetch_dicts(_PLANNING_SETTINGS)
+    return {row["name"]: row["setting"] for row in rows}
+
+
+async def test_pool_plans_once_only_for_the_view_that_asks(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    database = Database(database_url, min_size=1, max_size=1)
+    await database.open()
+    once = {
+        "cpu_tuple_cost": "0.5",
+        "enable_seqscan": "off",
+        "jit": "off",
+        "plan_cache_mode": "force_generic_plan",
+        "random_page_cost": "1.1",
+    }
+    cursor = await operator.execute(_PLANNING_SETTINGS)
+    as_started: dict[str, str] = dict(await cursor.fetchall())
+    usual = as_started | {"jit": "off"}
+
+    try:
+        assert await _settings_of(database.planned_once()) == once
+        assert await _settings_of(database) == usual
+        assert await _settings_of(database.planned_once().limited_to(1)) == once
+        assert await _settings_of(database.planned_once().within(1.0)) == once
+    finally:
+        await database.pool.close()
+
+
+async def test_pool_sets_nothing_behind_a_transaction_pooler(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    database = Database(database_url, min_size=1, max_size=1, prepare=False)
+    await database.open()
+    cursor = await operator.execute(_PLANNING_SETTINGS)
+    as_started: dict[str, str] = dict(await cursor.fetchall())
+
+    try:
+        assert await _settings_of(database.planned_once()) == as_started
+    finally:
+        await database.pool.close()
+
+
+async def test_statement_planned_once_for_an_empty_table_uses_the_index(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    await operator.execute("create table filling (n int primary key)")
+    await operator.execute("vacuum analyze filling")
+    database = Database(database_url, min_size=1, max_size=1).planned_once()
+    await database.open()
+
+    try:
+        for _ in range(3):
+            await database.execute(_FIND, n=1)
+        (name,) = await database.fetch_dicts(
+            SQL("select name from pg_prepared_statements where statement like %(like)s::text"),
+            like="%from filling%",
+        )
+        lines = await database.fetch_dicts(SQL(f"explain execute {name['name']}(1)"))
+        assert "Seq Scan" not in " ".join(line["QUERY PLAN"] for line in lines)
     finally:
         await database.pool.close()
 

@@ -61,7 +61,6 @@ NO_CONTENT = {
     ("webhooks", "list_dead_letters"): "the status or error of a POST",
     ("webhooks", "list_deliveries"): "the status or error of a POST",
     ("webhooks", "list_failed_deliveries"): "the status or error of a POST",
-    ("webhooks", "log_deliveries"): "the status or error of a POST",
     ("webhooks", "count_dead_letters_by_error"): "the status or error of a POST",
 }
 

@@ -201,3 +201,44 @@ async def test_stop_answers_items_submitted_before_it() -> None:
         flushes.may_answer.set()
 
     assert [first.result(), second.result()] == ["A", "B"]
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_interval_lets_items_collect_until_one_is_for_at_once() -> None:
+    flushes = Flushes()
+    batch = Batch[str, str](flushes, interval_seconds=10 * PATIENCE_SECONDS)
+
+    async with running(batch):
+        assert await batch.submit("a") == "A"
+        collected = [batch.submit("b")]
+        await turns(20)
+        collected.append(batch.submit("c"))
+        await turns(20)
+        assert flushes.batches == [["a"]]
+        collected.append(batch.submit("d", at_once=True))
+        assert await asyncio.gather(*collected) == ["B", "C", "D"]
+
+    assert flushes.batches == [["a"], ["b", "c", "d"]]
+
+
+async def test_interval_ends_by_itself() -> None:
+    flushes = Flushes()
+    batch = Batch[str, str](flushes, interval_seconds=0.01)
+
+    async with running(batch):
+        assert await batch.submit("a") == "A"
+        assert await batch.submit("b") == "B"
+
+
+async def test_flush_of_many_items_is_followed_by_no_interval() -> None:
+    flushes = Flushes()
+    batch = Batch[str, str](flushes, interval_seconds=10 * PATIENCE_SECONDS)
+
+    async with running(batch):
+        many = [batch.submit(str(n)) for n in range(10)]
+        await asyncio.gather(*many)
+        assert await batch.submit("a") == "A"

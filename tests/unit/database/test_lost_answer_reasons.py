@@ -17,7 +17,7 @@ ROW = re.compile(r"^\| (`.+`) \| (same|found|looked for) \| ([A-Z].+\.) \|$", re
 CHANGES = re.compile(
     r"\b(insert into|update [\w.]+|delete from|pg_notify|create table"
     r"|(enqueue_callbacks|enqueue_messages|append_callbacks|assign_event_positions"
-    r"|merge_chats"
+    r"|merge_chats|claim_delivery_queues|mark_queues_idle|mark_empty_queues_idle"
     r"|delete_library_device|erase_library_contact)_v[0-9]+)\b"
 )
 LOCKS = re.compile(r"for (no key )?update\b.*")

@@ -1,0 +1,68 @@
+"""A claim of a delivery queue does not read callbacks that another claim has just finished."""
+
+import asyncio
+import uuid
+from collections import Counter
+
+from psycopg import AsyncConnection
+
+from gateway.clock import Clock
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.webhooks.claimed_callback import ClaimedCallback
+from gateway.webhooks.delivery_recorder import DeliveryRecorder, QueueProgress
+from tests.fixtures.delivery import add_instances_with_webhooks, enqueue
+from tests.fixtures.patience import PATIENCE_SECONDS
+from tests.fixtures.queue import rows
+
+_CLAIM = query("webhooks", "claim_delivery_queues")
+_CALLBACKS, _NODES = 400, 6
+
+
+async def claim(database: Database, claim_id: uuid.UUID) -> list[ClaimedCallback]:
+    return await database.fetch_all(
+        ClaimedCallback,
+        _CLAIM,
+        max_count=10,
+        per_queue=3,
+        claim_seconds=60.0,
+        claim_id=claim_id,
+        node_id="a",
+        blocked=[],
+        full_accounts=[],
+    )
+
+
+async def test_nodes_that_claim_and_finish_one_queue_get_each_callback_once(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    (instance,) = await add_instances_with_webhooks(operator, 1, "http://127.0.0.1:1/")
+    await enqueue(operator, instance, range(_CALLBACKS), chat="chat")
+    claimed: Counter[int] = Counter()
+    stopping = asyncio.Event()
+
+    async def deliver() -> None:
+        database = Database(database_url, min_size=2, max_size=2)
+        await database.open()
+        recorder = DeliveryRecorder(database, Clock())
+        recording = asyncio.create_task(recorder.run_until(stopping))
+        try:
+            while claimed.total() < _CALLBACKS:
+                claim_id = uuid.uuid4()
+                if callbacks := await claim(database, claim_id):
+                    claimed.update(callback.position for callback in callbacks)
+                    last = callbacks[-1]
+                    await recorder.finish(
+                        QueueProgress(last.queue, claim_id, last.position, progressed=True)
+                    )
+        finally:
+            recording.cancel()
+            await asyncio.wait({recording})
+            await database.pool.close()
+
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as nodes:
+        for _ in range(_NODES):
+            nodes.create_task(deliver())
+
+    assert set(claimed.values()) == {1}
+    assert await rows(operator, "select count(*) from webhook_outbox") == [0]
