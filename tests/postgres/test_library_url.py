@@ -12,7 +12,8 @@ from psycopg.conninfo import make_conninfo
 
 from gateway.database.library_url import library_url
 from gateway.errors import DatabaseUnavailable
-from gateway.providers.whatsmeow.process import Child, VerbFailed
+from gateway.providers.whatsmeow.process import Child
+from gateway.whatsapp_web.session import VerbFailed
 from tests.fixtures.pgbouncer import running_pgbouncer
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.service import free_port

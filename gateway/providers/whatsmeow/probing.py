@@ -6,8 +6,9 @@ from collections.abc import Callable
 from gateway.clock import Clock
 from gateway.observability.logging import logger
 from gateway.providers.whatsmeow.failures import NO_ANSWER
-from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended, VerbFailed
+from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended
 from gateway.wakeups import waking
+from gateway.whatsapp_web.session import VerbFailed
 
 
 async def probe(

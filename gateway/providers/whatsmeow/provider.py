@@ -5,8 +5,6 @@ from pydantic import BaseModel
 from gateway.contract.wire import Wire
 from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.failures import SERVER
-from gateway.providers.whatsmeow.messages import sends
-from gateway.providers.whatsmeow.operations import operations
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings, read_settings
 from gateway.providers.whatsmeow.trial import try_key_store
 from gateway.sessions.provider import (
@@ -15,6 +13,8 @@ from gateway.sessions.provider import (
     ProviderContext,
     ProviderQueries,
 )
+from gateway.whatsapp_web.messages import sends
+from gateway.whatsapp_web.operations import operations
 
 
 class NoInstanceSettings(BaseModel):

@@ -20,7 +20,6 @@ from gateway.errors import DatabaseUnavailable, NotConnected
 from gateway.observability.logging import logger
 from gateway.providers.whatsmeow.child.frames import Json, LibraryEvent
 from gateway.providers.whatsmeow.client_context import ClientContext
-from gateway.providers.whatsmeow.connection_loop import ConnectionLoop
 from gateway.providers.whatsmeow.failures import (
     SERVER,
     breakage_of,
@@ -28,14 +27,16 @@ from gateway.providers.whatsmeow.failures import (
     network_sentence,
     sentence_of,
 )
-from gateway.providers.whatsmeow.jids import text_of
 from gateway.providers.whatsmeow.key_files import delete_key_file
-from gateway.providers.whatsmeow.linking_code import LinkingCode
 from gateway.providers.whatsmeow.probing import probe, wait_for
-from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended, VerbFailed
+from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec
 from gateway.sessions.reachability import NetworkFault
+from gateway.whatsapp_web.connection_loop import ConnectionLoop
+from gateway.whatsapp_web.jids import text_of
+from gateway.whatsapp_web.linking_code import LinkingCode
+from gateway.whatsapp_web.session import VerbFailed
 
 _LINKING_SECONDS = 160.0  # six codes; after them the library shows no more and cannot be stopped
 _OPENING_SECONDS = 60.0
@@ -143,6 +144,11 @@ class SessionSupervisor:
         """
         self._wanted.set()
         return await self._linking_code.wait()
+
+    async def phone_code(self, phone: str) -> str:
+        """Returns the code that the phone's owner types; raises as `code` does."""
+        await self.code()  # the library accepts the number once it shows a code
+        return str(await self.execute_raw("pair_code", phone=phone))
 
     async def log_out(self) -> None:
         """Unlinks the device here, and at WhatsApp if the client is connected."""

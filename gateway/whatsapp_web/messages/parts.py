@@ -12,10 +12,9 @@ from gateway.contract.media import MediaFile
 from gateway.contract.send import readable_text_of
 from gateway.contract.spellings import STATUS_BROADCAST, is_group
 from gateway.errors import Refused
-from gateway.providers.whatsmeow.child.frames import Json
-from gateway.providers.whatsmeow.jids import jid_of
-from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Attempt
+from gateway.whatsapp_web.jids import jid_of
+from gateway.whatsapp_web.session import Fields, Json, SendContext
 
 _SECRET_BYTES = 32
 

@@ -14,15 +14,13 @@ from gateway.contract.zapi.instances import (
     ReadQrCode,
     RestoreSession,
 )
-from gateway.providers.whatsmeow.session import WhatsmeowSession
+from gateway.whatsapp_web.session import WebSession
 
-operations: Handlers[WhatsmeowSession] = Handlers()
+operations: Handlers[WebSession] = Handlers()
 
 
 @operations.handles(ReadQrCode)
-async def read_qr_code(
-    session: WhatsmeowSession, _pending: ReadQrCode
-) -> QrCode | AlreadyConnected:
+async def read_qr_code(session: WebSession, _pending: ReadQrCode) -> QrCode | AlreadyConnected:
     if session.supervisor.phone:
         return AlreadyConnected()
     text = await session.supervisor.code()
@@ -31,28 +29,27 @@ async def read_qr_code(
 
 @operations.handles(ReadPhoneCode)
 async def read_phone_code(
-    session: WhatsmeowSession, operation: ReadPhoneCode
+    session: WebSession, operation: ReadPhoneCode
 ) -> PhoneCode | AlreadyConnected:
     if session.supervisor.phone:
         return AlreadyConnected()
-    await session.supervisor.code()  # the library accepts the number once it shows a code
-    return PhoneCode(code=await session.supervisor.execute_raw("pair_code", phone=operation.phone))
+    return PhoneCode(code=await session.supervisor.phone_code(operation.phone))
 
 
 @operations.handles(Disconnect)
-async def disconnect(session: WhatsmeowSession, _pending: Disconnect) -> Value:
+async def disconnect(session: WebSession, _pending: Disconnect) -> Value:
     """Succeeds also if no phone is linked."""
     await session.supervisor.log_out()
     return Value()
 
 
 @operations.handles(RestoreSession)
-async def restore_session(session: WhatsmeowSession, _pending: RestoreSession) -> Value:
+async def restore_session(session: WebSession, _pending: RestoreSession) -> Value:
     return Value(value=session.supervisor.retry_now())
 
 
 @operations.handles(ReadDevice)
-async def read_device(session: WhatsmeowSession, _pending: ReadDevice) -> Device:
+async def read_device(session: WebSession, _pending: ReadDevice) -> Device:
     me = await session.call("me")
     name = session.device_name
     return Device(

@@ -12,11 +12,10 @@ from gateway.contract.zapi.contacts import (
     Profile,
 )
 from gateway.errors import NotSupported, SessionUnavailable
-from gateway.providers.whatsmeow.jids import jid_of, text_of
-from gateway.providers.whatsmeow.process import VerbFailed
-from gateway.providers.whatsmeow.session import WhatsmeowSession
+from gateway.whatsapp_web.jids import jid_of, text_of
+from gateway.whatsapp_web.session import VerbFailed, WebSession
 
-operations: Handlers[WhatsmeowSession] = Handlers()
+operations: Handlers[WebSession] = Handlers()
 
 # The library reads a duration as milliseconds and sends it as nanoseconds.
 _NANOSECONDS_PER_HOUR = 3_600 * 1_000_000_000
@@ -25,7 +24,7 @@ _HOURS = {"24_HOURS": 24, "7_DAYS": 7 * 24, "90_DAYS": 90 * 24, "OFF": 0}
 
 
 @operations.handles(LookUpPhones)
-async def look_up(session: WhatsmeowSession, operation: LookUpPhones) -> dict[str, str | None]:
+async def look_up(session: WebSession, operation: LookUpPhones) -> dict[str, str | None]:
     found = await session.call("look_up", phones=[f"+{phone}" for phone in operation.phones])
     if operation.phones and not found:
         raise SessionUnavailable("WhatsApp did not say whether the number exists")
@@ -36,7 +35,7 @@ async def look_up(session: WhatsmeowSession, operation: LookUpPhones) -> dict[st
     return {phone: await _lid(session, phone) for phone in there}
 
 
-async def _lid(session: WhatsmeowSession, phone: str) -> str | None:
+async def _lid(session: WebSession, phone: str) -> str | None:
     """Returns the lid; None until WhatsApp has sent something about the person."""
     try:
         return text_of(await session.call("lid_of", jid=jid_of(phone)))
@@ -45,7 +44,7 @@ async def _lid(session: WhatsmeowSession, phone: str) -> str | None:
 
 
 @operations.handles(LookAtProfile)
-async def look_at(session: WhatsmeowSession, operation: LookAtProfile) -> Profile:
+async def look_at(session: WebSession, operation: LookAtProfile) -> Profile:
     """Leaves out what the person hides from this account."""
     jid, about = jid_of(operation.phone), None
     if not jid.endswith("@g.us"):
@@ -59,7 +58,7 @@ async def look_at(session: WhatsmeowSession, operation: LookAtProfile) -> Profil
 
 
 @operations.handles(LookUpPicture)
-async def look_up_picture(session: WhatsmeowSession, operation: LookUpPicture) -> FoundPicture:
+async def look_up_picture(session: WebSession, operation: LookUpPicture) -> FoundPicture:
     """Returns nothing where there is no picture, or the person hides it from this account."""
     try:
         return FoundPicture(url=await _picture(session, jid_of(operation.phone)))
@@ -69,26 +68,26 @@ async def look_up_picture(session: WhatsmeowSession, operation: LookUpPicture) -
         raise SessionUnavailable("WhatsApp did not answer for a picture") from error
 
 
-async def _picture(session: WhatsmeowSession, jid: str) -> str | None:
+async def _picture(session: WebSession, jid: str) -> str | None:
     found: str | None = (await session.call("picture", jid=jid)).get("URL")
     return found or None
 
 
 @operations.handles(ModifyBlocked)
-async def modify_blocked(session: WhatsmeowSession, operation: ModifyBlocked) -> Value:
+async def modify_blocked(session: WebSession, operation: ModifyBlocked) -> Value:
     await session.call("block", jid=jid_of(operation.phone), action=operation.action)
     return Value()
 
 
 @operations.handles(SetChatExpiration)
-async def set_expiration(session: WhatsmeowSession, operation: SetChatExpiration) -> Value:
+async def set_expiration(session: WebSession, operation: SetChatExpiration) -> Value:
     nanoseconds = _HOURS[operation.chat_expiration] * _NANOSECONDS_PER_HOUR
     await session.call("expire", jid=jid_of(operation.phone), nanoseconds=nanoseconds)
     return Value()
 
 
 @operations.handles(TouchChat)
-async def touch(session: WhatsmeowSession, operation: TouchChat) -> Value:
+async def touch(session: WebSession, operation: TouchChat) -> Value:
     """Supports `read` only: the library cannot send other changes of a chat."""
     if operation.action != "read":
         raise NotSupported

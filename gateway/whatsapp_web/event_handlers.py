@@ -6,44 +6,17 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from gateway.contract.callbacks import NotificationCode
-from gateway.providers.whatsmeow.jids import GROUP, Jid, chat_of, person_of, text_of
 from gateway.sessions.provider import CallChanged, Notified, PictureChanged, PresenceChanged
+from gateway.whatsapp_web.calls import Calls, OfferedCall
+from gateway.whatsapp_web.jids import GROUP, Jid, chat_of, person_of, text_of
 
 Body = Mapping[str, Any]
 
 _ELSEWHERE: Final = frozenset({"accepted_elsewhere", "rejected_elsewhere"})
-_MAX_OFFERED = 100
 _MIN_MILLISECONDS = 100_000_000_000
 _MAX_IN_ONE = 100
 
 Presence = Literal["available", "unavailable", "composing", "recording", "paused"]
-
-
-@dataclass(frozen=True, slots=True)
-class OfferedCall:
-    """A call that has begun: the address of its caller, and whether it has video."""
-
-    caller: str
-    is_video: bool
-
-
-class Calls:
-    """The calls that have begun and not ended: the event that ends one does not describe it."""
-
-    def __init__(self) -> None:
-        self._offered: dict[str, OfferedCall] = {}
-
-    def offered(self, call_id: str, call: OfferedCall) -> None:
-        while len(self._offered) >= _MAX_OFFERED:
-            del self._offered[next(iter(self._offered))]
-        self._offered[call_id] = call
-
-    def ended(self, call_id: str) -> OfferedCall | None:
-        return self._offered.pop(call_id, None)
-
-    def caller(self, call_id: str) -> str | None:
-        found = self._offered.get(call_id)
-        return found.caller if found else None
 
 
 @dataclass(frozen=True, slots=True)

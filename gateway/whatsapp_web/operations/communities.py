@@ -17,24 +17,23 @@ from gateway.contract.zapi.communities import (
     SubGroup,
     UnlinkGroups,
 )
-from gateway.providers.whatsmeow.jids import GROUP, jid_of, text_of
-from gateway.providers.whatsmeow.operations.groups import (
+from gateway.whatsapp_web.jids import GROUP, jid_of, text_of
+from gateway.whatsapp_web.operations.groups import (
     Info,
     id_of,
     is_announcement,
     is_community,
     subject_of,
 )
-from gateway.providers.whatsmeow.process import VerbFailed
-from gateway.providers.whatsmeow.session import WhatsmeowSession
+from gateway.whatsapp_web.session import VerbFailed, WebSession
 
-operations: Handlers[WhatsmeowSession] = Handlers()
+operations: Handlers[WebSession] = Handlers()
 
 _VERBS: dict[type[LinkOperation], str] = {LinkGroups: "link_group", UnlinkGroups: "unlink_group"}
 
 
 @operations.handles(CreateCommunity)
-async def create(session: WhatsmeowSession, operation: CreateCommunity) -> CommunityCreated:
+async def create(session: WebSession, operation: CreateCommunity) -> CommunityCreated:
     made = await session.call("create_group", name=operation.name, people=[], community=True)
     jid = text_of(made["JID"]) or ""
     if operation.description:
@@ -43,9 +42,7 @@ async def create(session: WhatsmeowSession, operation: CreateCommunity) -> Commu
 
 
 @operations.handles(ListCommunities)
-async def list_all(
-    session: WhatsmeowSession, _pending: ListCommunities
-) -> tuple[ListedCommunity, ...]:
+async def list_all(session: WebSession, _pending: ListCommunities) -> tuple[ListedCommunity, ...]:
     groups = await session.call("joined_groups")
     return tuple(
         ListedCommunity(name=subject_of(g), id=g["JID"]["User"]) for g in groups if is_community(g)
@@ -53,7 +50,7 @@ async def list_all(
 
 
 @operations.handles(LinkOperation)
-async def link(session: WhatsmeowSession, operation: LinkOperation) -> Linked:
+async def link(session: WebSession, operation: LinkOperation) -> Linked:
     parent, errors = _jid(operation.community_id), []
     for phone in operation.groups_phones:
         try:
@@ -64,7 +61,7 @@ async def link(session: WhatsmeowSession, operation: LinkOperation) -> Linked:
 
 
 @operations.handles(ReadCommunity)
-async def read(session: WhatsmeowSession, operation: ReadCommunity) -> CommunityMetadata:
+async def read(session: WebSession, operation: ReadCommunity) -> CommunityMetadata:
     jid = _jid(operation.community_id)
     community = await session.call("group", jid=jid)
     return CommunityMetadata(
@@ -76,7 +73,7 @@ async def read(session: WhatsmeowSession, operation: ReadCommunity) -> Community
 
 
 @operations.handles(DescribeCommunity)
-async def describe(session: WhatsmeowSession, operation: DescribeCommunity) -> Value:
+async def describe(session: WebSession, operation: DescribeCommunity) -> Value:
     await session.call(
         "describe_group", jid=_jid(operation.community_id), text=operation.community_description
     )
@@ -84,13 +81,13 @@ async def describe(session: WhatsmeowSession, operation: DescribeCommunity) -> V
 
 
 @operations.handles(SetCommunityPhoto)
-async def set_photo(session: WhatsmeowSession, operation: SetCommunityPhoto) -> Value:
+async def set_photo(session: WebSession, operation: SetCommunityPhoto) -> Value:
     jpeg = await session.picture(operation.community_photo)
     await session.call("set_group_picture", jid=_jid(operation.community_id), jpeg=jpeg)
     return Value()
 
 
-async def _sub_groups(session: WhatsmeowSession, jid: str) -> tuple[SubGroup, ...]:
+async def _sub_groups(session: WebSession, jid: str) -> tuple[SubGroup, ...]:
     found: list[Info] = await session.call("sub_groups", jid=jid)
     return tuple(
         SubGroup(name=subject_of(g), phone=id_of(g), is_group_announcement=is_announcement(g))

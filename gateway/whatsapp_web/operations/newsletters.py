@@ -16,16 +16,16 @@ from gateway.contract.zapi.newsletters import (
     UnmuteNewsletter,
     ViewMetadata,
 )
-from gateway.providers.whatsmeow.jids import text_of
-from gateway.providers.whatsmeow.session import WhatsmeowSession
+from gateway.whatsapp_web.jids import text_of
+from gateway.whatsapp_web.session import WebSession
 
-operations: Handlers[WhatsmeowSession] = Handlers()
+operations: Handlers[WebSession] = Handlers()
 
 _INVITE = "https://whatsapp.com/channel/"
 
 
 @operations.handles(CreateNewsletter)
-async def create(session: WhatsmeowSession, operation: CreateNewsletter) -> NewsletterCreated:
+async def create(session: WebSession, operation: CreateNewsletter) -> NewsletterCreated:
     made = await session.call(
         "create_channel", name=operation.name, description=operation.description
     )
@@ -33,36 +33,36 @@ async def create(session: WhatsmeowSession, operation: CreateNewsletter) -> News
 
 
 @operations.handles(FollowNewsletter)
-async def follow(session: WhatsmeowSession, operation: FollowNewsletter) -> Value:
+async def follow(session: WebSession, operation: FollowNewsletter) -> Value:
     await session.call("follow", jid=operation.id)
     return Value()
 
 
 @operations.handles(UnfollowNewsletter)
-async def unfollow(session: WhatsmeowSession, operation: UnfollowNewsletter) -> Value:
+async def unfollow(session: WebSession, operation: UnfollowNewsletter) -> Value:
     await session.call("unfollow", jid=operation.id)
     return Value()
 
 
 @operations.handles(MuteNewsletter)
-async def mute(session: WhatsmeowSession, operation: MuteNewsletter) -> Value:
+async def mute(session: WebSession, operation: MuteNewsletter) -> Value:
     await session.call("mute_channel", jid=operation.id, on=True)
     return Value()
 
 
 @operations.handles(UnmuteNewsletter)
-async def unmute(session: WhatsmeowSession, operation: UnmuteNewsletter) -> Value:
+async def unmute(session: WebSession, operation: UnmuteNewsletter) -> Value:
     await session.call("mute_channel", jid=operation.id, on=False)
     return Value()
 
 
 @operations.handles(ReadNewsletter)
-async def read(session: WhatsmeowSession, operation: ReadNewsletter) -> Newsletter:
+async def read(session: WebSession, operation: ReadNewsletter) -> Newsletter:
     return _shown(await session.call("channel", jid=operation.newsletter_id))
 
 
 @operations.handles(ListNewsletters)
-async def list_all(session: WhatsmeowSession, _pending: ListNewsletters) -> tuple[Newsletter, ...]:
+async def list_all(session: WebSession, _pending: ListNewsletters) -> tuple[Newsletter, ...]:
     return tuple(_shown(each) for each in await session.call("channels"))
 
 

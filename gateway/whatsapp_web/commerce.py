@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.providers.whatsmeow.jids import chat_of
+from gateway.whatsapp_web.jids import chat_of
 
 Fields = Mapping[str, Any]
 

@@ -2,9 +2,9 @@
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.zapi.messages.places_and_people import ContactMessage, SendLocation
-from gateway.providers.whatsmeow.messages.parts import context_of
-from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.messages.parts import context_of
+from gateway.whatsapp_web.session import Fields, SendContext
 
 sends: Handlers[SendContext] = Handlers()
 

@@ -2,22 +2,15 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 
 from gateway.contract.callbacks import WAITING
 from gateway.contract.spellings import STATUS_BROADCAST
 from gateway.errors import NotConnected
-from gateway.providers.whatsmeow.child.frames import Json
-from gateway.providers.whatsmeow.contents import Content, content_of, revoked_by, unwrapped
-from gateway.providers.whatsmeow.event_handlers import EVENT_HANDLERS, Calls, EventScope, moment
-from gateway.providers.whatsmeow.history_sync import listed, messages_of, people_of
-from gateway.providers.whatsmeow.jids import chat_of, person_of, text_of
-from gateway.providers.whatsmeow.process import VerbFailed
-from gateway.providers.whatsmeow.store import StoredEvent
 from gateway.sessions.provider import (
     Acknowledgement,
     Event,
@@ -27,6 +20,11 @@ from gateway.sessions.provider import (
     Notified,
     ReceivedFile,
 )
+from gateway.whatsapp_web.contents import Content, content_of, revoked_by, unwrapped
+from gateway.whatsapp_web.event_handlers import EVENT_HANDLERS, EventScope, moment
+from gateway.whatsapp_web.history_sync import listed, messages_of, people_of
+from gateway.whatsapp_web.jids import chat_of, person_of, text_of
+from gateway.whatsapp_web.session import Library, StoredEvent, VerbFailed
 
 Body = Mapping[str, Any]
 
@@ -46,24 +44,6 @@ _RECEIPTS: Final[dict[str, Acknowledgement]] = {
     "PLAYED_SELF": "read_by_me",
 }
 """Other receipts are between devices, or (`INACTIVE`) of devices that are not in use."""
-
-
-class Library(Protocol):
-    """The part of the session that translation needs."""
-
-    @property
-    def own_phone(self) -> str | None: ...
-
-    @property
-    def calls(self) -> Calls: ...
-
-    async def call(self, verb: str, **arguments: Json) -> Json: ...
-
-    async def message_ids(self, provider_ids: Sequence[str]) -> list[str]: ...
-
-    async def add_poll(self, provider_id: str, options: Sequence[str]) -> None: ...
-
-    async def poll_options(self, provider_id: str) -> list[str]: ...
 
 
 async def events_of(stored: StoredEvent, library: Library) -> list[Event]:

@@ -5,9 +5,9 @@ import time
 from gateway.contract.handlers import Handlers
 from gateway.contract.zapi.messages.message_actions import ForwardMessage, PinMessage
 from gateway.contract.zapi.messages.reactions import Reaction
-from gateway.providers.whatsmeow.messages.parts import content_of, key_of, known
-from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.messages.parts import content_of, key_of, known
+from gateway.whatsapp_web.session import Fields, SendContext
 
 sends: Handlers[SendContext] = Handlers()
 

@@ -4,18 +4,16 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.spellings import is_group
 from gateway.contract.zapi.messages.text import SendLink, SendText
 from gateway.contract.zapi.status import ReplyStatusText, SendTextStatus
-from gateway.providers.whatsmeow.failures import failure_of
-from gateway.providers.whatsmeow.jids import chat_of, jid_of, text_of
-from gateway.providers.whatsmeow.messages.parts import (
+from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.jids import chat_of, jid_of, text_of
+from gateway.whatsapp_web.messages.parts import (
     base64_of,
     context_of,
     edit_of,
     known,
     present,
 )
-from gateway.providers.whatsmeow.process import VerbFailed
-from gateway.providers.whatsmeow.session import Fields, SendContext
-from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.session import Fields, SendContext, VerbFailed
 
 sends: Handlers[SendContext] = Handlers()
 
@@ -48,7 +46,7 @@ async def _everyone(outgoing: SendContext, message: SendText) -> list[str]:
     try:
         group = await outgoing.session.call("group", jid=jid_of(message.phone))
     except VerbFailed as error:
-        raise failure_of(error, may_have_left=False) from error
+        raise outgoing.failure_of(error) from error
     return [chat_of(text_of(each["JID"]) or "") for each in group.get("Participants", ())]
 
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from gateway.contract.spellings import STATUS_BROADCAST
-from gateway.providers.whatsmeow.event_handlers import moment
-from gateway.providers.whatsmeow.jids import GROUP, HIDDEN, chat_of, person_of
 from gateway.sessions.provider import HistoryChat, IdentityLearned
+from gateway.whatsapp_web.event_handlers import moment
+from gateway.whatsapp_web.jids import GROUP, HIDDEN, chat_of, person_of
 
 Body = Mapping[str, Any]
 _MS = 1000

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.providers.whatsmeow import commerce
-from gateway.providers.whatsmeow.jids import chat_of
+from gateway.whatsapp_web import commerce
+from gateway.whatsapp_web.jids import chat_of
 
 Fields = Mapping[str, Any]
 

@@ -21,9 +21,9 @@ from gateway.contract.zapi.privacy import (
     SetReadReceipts,
 )
 from gateway.errors import NotSupported
-from gateway.providers.whatsmeow.session import WhatsmeowSession
+from gateway.whatsapp_web.session import WebSession
 
-operations: Handlers[WhatsmeowSession] = Handlers()
+operations: Handlers[WebSession] = Handlers()
 
 _NANOSECONDS_PER_HOUR = 3_600 * 1_000_000_000
 _HOURS = {"days90": 90 * 24, "days7": 7 * 24, "hours24": 24, "disable": 0}
@@ -44,57 +44,57 @@ _GROUP_AUDIENCES: dict[str, GroupAudience] = {
 
 
 @operations.handles(AudienceOperation)
-async def set_audience(session: WhatsmeowSession, operation: AudienceOperation) -> Success:
+async def set_audience(session: WebSession, operation: AudienceOperation) -> Success:
     return await _set(
         session, operation, _NAMES[type(operation)], operation.visualization_type.lower()
     )
 
 
 @operations.handles(SetGroupAdd)
-async def set_group_add(session: WhatsmeowSession, operation: SetGroupAdd) -> Success:
+async def set_group_add(session: WebSession, operation: SetGroupAdd) -> Success:
     return await _set(session, operation, "groupadd", operation.type.lower())
 
 
 @operations.handles(SetOnline)
-async def set_online(session: WhatsmeowSession, operation: SetOnline) -> Success:
+async def set_online(session: WebSession, operation: SetOnline) -> Success:
     value = "all" if operation.visualization_type == "ALL" else "match_last_seen"
     await session.call("set_privacy", name="online", value=value)
     return Success()
 
 
 @operations.handles(SetReadReceipts)
-async def set_read_receipts(session: WhatsmeowSession, operation: SetReadReceipts) -> Success:
+async def set_read_receipts(session: WebSession, operation: SetReadReceipts) -> Success:
     value = "all" if operation.value == "enable" else "none"
     await session.call("set_privacy", name="readreceipts", value=value)
     return Success()
 
 
 @operations.handles(SetMessagesDuration)
-async def set_duration(session: WhatsmeowSession, operation: SetMessagesDuration) -> Success:
+async def set_duration(session: WebSession, operation: SetMessagesDuration) -> Success:
     await session.call("expire_all", nanoseconds=_HOURS[operation.value] * _NANOSECONDS_PER_HOUR)
     return Success()
 
 
 @operations.handles(SetProfileName)
-async def set_name(session: WhatsmeowSession, operation: SetProfileName) -> Value:
+async def set_name(session: WebSession, operation: SetProfileName) -> Value:
     await session.call("set_name", value=operation.value)
     return Value()
 
 
 @operations.handles(SetProfileAbout)
-async def set_about(session: WhatsmeowSession, operation: SetProfileAbout) -> Value:
+async def set_about(session: WebSession, operation: SetProfileAbout) -> Value:
     await session.call("set_about", value=operation.value)
     return Value()
 
 
 @operations.handles(SetProfilePicture)
-async def set_picture(session: WhatsmeowSession, operation: SetProfilePicture) -> Value:
+async def set_picture(session: WebSession, operation: SetProfilePicture) -> Value:
     await session.call("set_own_picture", jpeg=await session.picture(operation.value))
     return Value()
 
 
 @operations.handles(ReadPrivacy)
-async def read_privacy(session: WhatsmeowSession, _pending: ReadPrivacy) -> Privacy:
+async def read_privacy(session: WebSession, _pending: ReadPrivacy) -> Privacy:
     """Leaves out the duration of messages, which WhatsApp does not answer."""
     found = await session.call("privacy")
     return Privacy(
@@ -108,9 +108,7 @@ async def read_privacy(session: WhatsmeowSession, _pending: ReadPrivacy) -> Priv
     )
 
 
-async def _set(
-    session: WhatsmeowSession, operation: PrivacyOperation, name: str, value: str
-) -> Success:
+async def _set(session: WebSession, operation: PrivacyOperation, name: str, value: str) -> Success:
     if operation.contacts_blacklist:
         raise NotSupported
     await session.call("set_privacy", name=name, value=value)

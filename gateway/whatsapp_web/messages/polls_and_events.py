@@ -17,17 +17,17 @@ from gateway.contract.zapi.messages.polls_and_events import (
     SendPollVote,
 )
 from gateway.errors import Refused
-from gateway.providers.whatsmeow.jids import HIDDEN, jid_of, text_of
-from gateway.providers.whatsmeow.messages.cipher import Original, Purpose, sealed
-from gateway.providers.whatsmeow.messages.parts import (
+from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.jids import HIDDEN, jid_of, text_of
+from gateway.whatsapp_web.messages.cipher import Original, Purpose, sealed
+from gateway.whatsapp_web.messages.parts import (
     content_of,
     key_of,
     known,
     present,
     with_secret,
 )
-from gateway.providers.whatsmeow.session import Fields, SendContext
-from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.session import Fields, SendContext
 
 sends: Handlers[SendContext] = Handlers()
 

@@ -17,7 +17,8 @@ from gateway.contract.zapi.messages.interactive import (
     SendOptionList,
 )
 from gateway.errors import Refused
-from gateway.providers.whatsmeow.messages.parts import (
+from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.messages.parts import (
     context_of,
     flow_button,
     flow_of,
@@ -27,8 +28,7 @@ from gateway.providers.whatsmeow.messages.parts import (
     present,
     video_of,
 )
-from gateway.providers.whatsmeow.session import Fields, SendContext
-from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.session import Fields, SendContext
 
 sends: Handlers[SendContext] = Handlers()
 

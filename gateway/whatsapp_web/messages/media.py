@@ -19,8 +19,9 @@ from gateway.contract.zapi.status import (
     SendVideoStatus,
 )
 from gateway.errors import Refused
-from gateway.providers.whatsmeow.contents import unwrapped
-from gateway.providers.whatsmeow.messages.parts import (
+from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.contents import unwrapped
+from gateway.whatsapp_web.messages.parts import (
     base64_of,
     content_of,
     context_of,
@@ -33,8 +34,7 @@ from gateway.providers.whatsmeow.messages.parts import (
     uploaded,
     video_of,
 )
-from gateway.providers.whatsmeow.session import Fields, SendContext
-from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.session import Fields, SendContext
 
 sends: Handlers[SendContext] = Handlers()
 

@@ -38,20 +38,17 @@ from gateway.contract.zapi.groups.members import (
     RemoveParticipants,
 )
 from gateway.errors import NotSupported
-from gateway.providers.whatsmeow.jids import chat_of, jid_of, person_of, text_of
-from gateway.providers.whatsmeow.process import VerbFailed
-from gateway.providers.whatsmeow.session import WhatsmeowSession
+from gateway.whatsapp_web.jids import chat_of, jid_of, person_of, text_of
+from gateway.whatsapp_web.session import VerbFailed, WebSession
 
-operations: Handlers[WhatsmeowSession] = Handlers()
+operations: Handlers[WebSession] = Handlers()
 
 Info = dict[str, Any]
 _MS = 1000
 
 
 @operations.handles(ListJoinedGroups)
-async def list_joined(
-    session: WhatsmeowSession, _pending: ListJoinedGroups
-) -> tuple[JoinedGroup, ...]:
+async def list_joined(session: WebSession, _pending: ListJoinedGroups) -> tuple[JoinedGroup, ...]:
     groups = await session.call("joined_groups")
     return tuple(
         JoinedGroup(phone=id_of(g), subject=subject_of(g), since_ms=created_ms(g))
@@ -61,7 +58,7 @@ async def list_joined(
 
 
 @operations.handles(CreateGroup)
-async def create(session: WhatsmeowSession, operation: CreateGroup) -> GroupCreated:
+async def create(session: WebSession, operation: CreateGroup) -> GroupCreated:
     people = [jid_of(phone) for phone in operation.phones]
     group = await session.call("create_group", name=operation.group_name, people=people)
     link = await session.call("group_link", jid=text_of(group["JID"]), renew=False)
@@ -69,20 +66,20 @@ async def create(session: WhatsmeowSession, operation: CreateGroup) -> GroupCrea
 
 
 @operations.handles(RenameGroup)
-async def rename(session: WhatsmeowSession, operation: RenameGroup) -> Value:
+async def rename(session: WebSession, operation: RenameGroup) -> Value:
     await session.call("rename_group", jid=jid_of(operation.group_id), name=operation.group_name)
     return Value()
 
 
 @operations.handles(SetGroupPhoto)
-async def set_photo(session: WhatsmeowSession, operation: SetGroupPhoto) -> Value:
+async def set_photo(session: WebSession, operation: SetGroupPhoto) -> Value:
     jpeg = await session.picture(operation.group_photo)
     await session.call("set_group_picture", jid=jid_of(operation.group_id), jpeg=jpeg)
     return Value()
 
 
 @operations.handles(DescribeGroup)
-async def describe(session: WhatsmeowSession, operation: DescribeGroup) -> Value:
+async def describe(session: WebSession, operation: DescribeGroup) -> Value:
     await session.call(
         "describe_group", jid=jid_of(operation.group_id), text=operation.group_description
     )
@@ -90,7 +87,7 @@ async def describe(session: WhatsmeowSession, operation: DescribeGroup) -> Value
 
 
 @operations.handles(SetGroupRules)
-async def set_rules(session: WhatsmeowSession, operation: SetGroupRules) -> Value:
+async def set_rules(session: WebSession, operation: SetGroupRules) -> Value:
     if operation.require_admin_approval is not None or operation.admin_only_add_member is not None:
         raise NotSupported
     jid = jid_of(operation.phone)
@@ -110,7 +107,7 @@ _CHANGES: dict[type[MembersOperation], str] = {
 
 
 @operations.handles(MembersOperation)
-async def change_members(session: WhatsmeowSession, operation: MembersOperation) -> Value:
+async def change_members(session: WebSession, operation: MembersOperation) -> Value:
     chat = operation.group_id or f"{operation.community_id}-group"
     people = [jid_of(phone) for phone in operation.phones]
     await session.call(
@@ -120,13 +117,13 @@ async def change_members(session: WhatsmeowSession, operation: MembersOperation)
 
 
 @operations.handles(LeaveGroup)
-async def leave(session: WhatsmeowSession, operation: LeaveGroup) -> Value:
+async def leave(session: WebSession, operation: LeaveGroup) -> Value:
     await session.call("leave_group", jid=jid_of(operation.group_id))
     return Value()
 
 
 @operations.handles(ReadGroup)
-async def read(session: WhatsmeowSession, operation: ReadGroup) -> GroupMetadata:
+async def read(session: WebSession, operation: ReadGroup) -> GroupMetadata:
     group = await session.call("group", jid=jid_of(operation.phone))
     try:
         link = await session.call("group_link", jid=jid_of(operation.phone), renew=False)
@@ -136,12 +133,12 @@ async def read(session: WhatsmeowSession, operation: ReadGroup) -> GroupMetadata
 
 
 @operations.handles(ReadGroupLight)
-async def read_light(session: WhatsmeowSession, operation: ReadGroupLight) -> GroupMetadata:
+async def read_light(session: WebSession, operation: ReadGroupLight) -> GroupMetadata:
     return _metadata(await session.call("group", jid=jid_of(operation.phone)))
 
 
 @operations.handles(ReadInvitation)
-async def read_invitation(session: WhatsmeowSession, operation: ReadInvitation) -> InvitedGroup:
+async def read_invitation(session: WebSession, operation: ReadInvitation) -> InvitedGroup:
     group = await session.call("group_of_link", code=_code_of(operation.url))
     people = _participants(group)
     return InvitedGroup(
@@ -160,7 +157,7 @@ async def read_invitation(session: WhatsmeowSession, operation: ReadInvitation) 
 
 
 @operations.handles(RenewInvitation)
-async def renew_invitation(session: WhatsmeowSession, operation: RenewInvitation) -> NewInvitation:
+async def renew_invitation(session: WebSession, operation: RenewInvitation) -> NewInvitation:
     group = (
         operation.group_id
         if operation.group_id.endswith("-group")
@@ -171,13 +168,13 @@ async def renew_invitation(session: WhatsmeowSession, operation: RenewInvitation
 
 
 @operations.handles(ReadInvitationLink)
-async def read_link(session: WhatsmeowSession, operation: ReadInvitationLink) -> GroupCreated:
+async def read_link(session: WebSession, operation: ReadInvitationLink) -> GroupCreated:
     link = await session.call("group_link", jid=jid_of(operation.group_id), renew=False)
     return GroupCreated(phone=operation.group_id, invitation_link=link)
 
 
 @operations.handles(AcceptInvitation)
-async def accept(session: WhatsmeowSession, operation: AcceptInvitation) -> Success:
+async def accept(session: WebSession, operation: AcceptInvitation) -> Success:
     await session.call("join", code=_code_of(operation.url))
     return Success()
 

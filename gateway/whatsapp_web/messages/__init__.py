@@ -3,7 +3,7 @@
 The library can send neither calls nor invitations to administer a channel.
 """
 
-from gateway.providers.whatsmeow.messages import (
+from gateway.whatsapp_web.messages import (
     commerce,
     interactive,
     media,

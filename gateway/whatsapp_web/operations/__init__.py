@@ -1,6 +1,6 @@
 """Handlers of every operation that this provider supports, in modules as in the contract."""
 
-from gateway.providers.whatsmeow.operations import (
+from gateway.whatsapp_web.operations import (
     communities,
     contacts,
     groups,

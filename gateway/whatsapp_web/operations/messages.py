@@ -5,14 +5,14 @@ from gateway.contract.internal.presence import MarkRead
 from gateway.contract.known import KnownMessage
 from gateway.contract.operation import Value
 from gateway.contract.zapi.messages.message_actions import Revoke
-from gateway.providers.whatsmeow.jids import jid_of
-from gateway.providers.whatsmeow.session import WhatsmeowSession
+from gateway.whatsapp_web.jids import jid_of
+from gateway.whatsapp_web.session import WebSession
 
-operations: Handlers[WhatsmeowSession] = Handlers()
+operations: Handlers[WebSession] = Handlers()
 
 
 @operations.handles(MarkRead)
-async def mark_read(session: WhatsmeowSession, operation: MarkRead) -> Value:
+async def mark_read(session: WebSession, operation: MarkRead) -> Value:
     await session.call(
         "mark_read",
         ids=list(operation.message_ids),
@@ -23,7 +23,7 @@ async def mark_read(session: WhatsmeowSession, operation: MarkRead) -> Value:
 
 
 @operations.handles(Revoke)
-async def revoke(session: WhatsmeowSession, operation: Revoke) -> Value:
+async def revoke(session: WebSession, operation: Revoke) -> Value:
     target: KnownMessage = operation.target
     await session.call(
         "revoke",

@@ -17,16 +17,16 @@ from gateway.contract.zapi.messages.commerce import (
     numbered_order,
     order_id,
 )
-from gateway.providers.whatsmeow.jids import jid_of
-from gateway.providers.whatsmeow.messages.parts import (
+from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.jids import jid_of
+from gateway.whatsapp_web.messages.parts import (
     context_of,
     flow_button,
     flow_of,
     interactive,
     present,
 )
-from gateway.providers.whatsmeow.session import Fields, SendContext
-from gateway.sessions.provider import Receipt
+from gateway.whatsapp_web.session import Fields, SendContext
 
 sends: Handlers[SendContext] = Handlers()
 
