@@ -38,7 +38,7 @@ class StoredEvent:
     body: dict[str, Any]
 
 
-class Supervisor(Protocol):
+class LinkSupervisor(Protocol):
     """Opens the client of the session, and links its phone."""
 
     @property
@@ -86,7 +86,7 @@ class WebSession(Library, Protocol):
     def spec(self) -> SessionSpec: ...
 
     @property
-    def supervisor(self) -> Supervisor: ...
+    def supervisor(self) -> LinkSupervisor: ...
 
     @property
     def device_name(self) -> str: ...

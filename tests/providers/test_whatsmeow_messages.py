@@ -53,6 +53,8 @@ from gateway.whatsapp_web.messages.parts import context_of, key_of
 from tests.providers.whatsmeow_messages import FILES, ORDER, ORDINARY, PIXEL
 from tests.providers.whatsmeow_node import Pair
 
+PROVIDERS = ("whatsmeow", "baileys")
+
 
 def own(our_id: str, chat: str, receipt: Receipt) -> KnownMessage:
     """A sent message, as later messages refer to it."""

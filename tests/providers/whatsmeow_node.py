@@ -20,7 +20,10 @@ from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import NotConnected
+from gateway.providers.baileys.process import NodeChild
+from gateway.providers.baileys.session import BaileysSession
 from gateway.providers.whatsmeow.engine import WhatsmeowEngine
+from gateway.providers.whatsmeow.process import Child
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import read_settings
 from gateway.sessions.connection import ConnectionState
@@ -40,6 +43,13 @@ from tests.providers.fake_whatsapp.client import FakeWhatsApp
 Fact = TypeVar("Fact")
 _numbers = itertools.count(5511900000001)
 _fences = itertools.count(1)
+
+
+def next_phone() -> str:
+    """Returns a phone number that no other test has."""
+    return str(next(_numbers))
+
+
 FAR_AWAY = 1e9
 """A deadline that no test reaches; JSON has no infinity."""
 
@@ -55,7 +65,7 @@ class Lease:
 class OpenSession:
     """An open session, whose events are read as the gateway reads them."""
 
-    session: WhatsmeowSession
+    session: WhatsmeowSession | BaileysSession
     whatsapp: FakeWhatsApp
     phone: str
     lease: Lease
@@ -135,10 +145,15 @@ class OpenSession:
                     await self._changed.wait()
 
     @property
-    def pid(self) -> int:
+    def child(self) -> Child | NodeChild:
+        """The process of the session, which runs."""
         child = self.session.supervisor._child
         assert child
-        return child.pid
+        return child
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
 
 
 Pair = tuple[OpenSession, OpenSession]
@@ -180,7 +195,7 @@ class Node:
         spec = SessionSpec(instance_id, epoch, {}, lambda: lease.until, proxy)
         async with self.engine.open_session(spec) as session:
             assert isinstance(session, WhatsmeowSession)
-            line = OpenSession(session, self.whatsapp, phone or str(next(_numbers)), lease)
+            line = OpenSession(session, self.whatsapp, phone or next_phone(), lease)
             reading = self.tasks.create_task(line.read())
             try:
                 yield line

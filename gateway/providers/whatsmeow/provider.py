@@ -1,5 +1,7 @@
 """WhatsApp Web as a provider of the gateway."""
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel
 
 from gateway.contract.wire import Wire
@@ -26,6 +28,7 @@ class WhatsmeowProvider:
 
     name = "whatsmeow"
     can_repeat_send = False
+    is_opt_in = False
     uses_proxy = True
     settings = WhatsmeowSettings
     instance_settings = NoInstanceSettings
@@ -66,6 +69,10 @@ class WhatsmeowProvider:
 
     async def try_store(self, provider_context: ProviderContext) -> str | None:
         return await try_key_store(provider_context)
+
+    async def install(self, environment: Mapping[str, str]) -> None:
+        """Needs nothing."""
+        del environment
 
     def start(self, provider_context: ProviderContext) -> WhatsmeowEngine:
         return WhatsmeowEngine(provider_context, read_settings(provider_context.environment))

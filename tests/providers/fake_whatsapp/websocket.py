@@ -145,6 +145,8 @@ async def _query(connection: Connection, node: Node) -> None:
 
 
 async def _presence(connection: Connection, node: Node) -> None:
+    if connection.account is None:  # a client may show itself before its login
+        return
     connection.universe.presence.append(f"{connection.jid.user} {node.get_str('type')}")
 
 
