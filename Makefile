@@ -18,6 +18,9 @@ PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
 NEWMAN := postman/node_modules/.package-lock.json
+# The other implementation of WhatsApp Web, for the tests that need node.
+BAILEYS := tests/providers/baileys_client/node_modules/.package-lock.json
+NODE_TESTS := $(if $(shell command -v npm),$(BAILEYS))
 
 COMPILE := uv pip compile --universal --upgrade --generate-hashes --no-emit-index-url --no-header --quiet
 LOCK := $(COMPILE) pyproject.toml --all-extras
@@ -61,12 +64,12 @@ check: $(TOOLS)
 	@$(MAKE) --no-print-directory -j 2 check-types check-tests
 	$(BIN)/coverage report
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory postman; \
-		else echo "SKIPPED: the Postman collection was not run, because that needs node and npm"; fi
+		else echo "SKIPPED: the Postman collection and the tests with Baileys did not run, because they need node and npm"; fi
 
 check-types: $(TOOLS)
 	$(BIN)/mypy
 
-check-tests: $(TOOLS)
+check-tests: $(TOOLS) $(NODE_TESTS)
 	$(PYTEST) --durations 10 --cov --cov-report= $(FOLDERS)
 
 docs: setup ## write the OpenAPI document, the Postman collection and the tables of README and docs/ from the code
@@ -89,10 +92,14 @@ $(NEWMAN): postman/package.json postman/package-lock.json
 	cd postman && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+$(BAILEYS): tests/providers/baileys_client/package.json tests/providers/baileys_client/package-lock.json
+	cd tests/providers/baileys_client && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
 test-fast: $(TOOLS) ## the tests that need no Postgres
 	$(PYTEST) tests/unit tests/contract
 
-test-long: $(TOOLS) ## what takes too long for every change: installations with several Pythons, a silent database, campaigns
+test-long: $(TOOLS) $(NODE_TESTS) ## what takes too long for every change: installations with several Pythons, a silent database, campaigns
 	$(BIN)/pytest -m long tests/long tests/service/panel
 
 migrate: setup ## bring the database at DATABASE_URL up to date

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from gateway.api.json_response import JsonResponse
 from gateway.contract.catalogue import Catalogue
+from gateway.contract.documented import Documented, Requirement
 from gateway.contract.operation import Operation
 from gateway.contract.zapi.instances import Restart
 from gateway.documents.surface import spelled
@@ -21,18 +22,19 @@ def provider_table(
 ) -> dict[str, Any]:
     """Returns every route with the providers that support it.
 
+    A route with a requirement names it; each requirement is explained once, in words.
     *by_gateway* says which operations the gateway's own tables answer. Such an operation may need
     the session for a part, its `session_operation`: a provider supports it if it supports that.
     """
     names = sorted(providers)
     rows = [
-        _row("POST", str(send.path), send.__name__, [n for n in names if providers[n](send)])
+        _row(("POST", str(send.path)), send, [n for n in names if providers[n](send)])
         for send in catalogue.sends.values()
     ]
     rows += [
         _row(
-            *(operation.address or address),
-            operation.__name__,
+            operation.address or address,
+            operation,
             [n for n in names if _is_supported(operation, providers[n], by_gateway)],
         )
         for address, operation in catalogue.operations.items()
@@ -40,6 +42,7 @@ def provider_table(
     ]
     return {
         "providers": names,
+        "requirements": {each.name: each.value for each in Requirement},
         "operations": sorted(rows, key=lambda row: (row["path"], row["method"])),
     }
 
@@ -61,10 +64,14 @@ def _is_supported(
     return provider(operation)
 
 
-def _row(method: str, path: str, name: str, supported_by: Sequence[str]) -> dict[str, Any]:
+def _row(
+    address: tuple[str, str], declared: type[Documented], supported_by: Sequence[str]
+) -> dict[str, Any]:
+    method, path = address
     return {
         "method": method,
         "path": spelled(path),
-        "operation": name,
+        "operation": declared.__name__,
         "supportedBy": list(supported_by),
+        "requirement": declared.requirement.name if declared.requirement else None,
     }

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.contract.documented import Requirement
+
 SERVICE_TAG: Mapping[str, Any] = {"name": "Service", "description": "The gateway itself."}
 
 _READINESS: Mapping[str, Any] = {
@@ -40,6 +42,7 @@ _PROVIDERS: Mapping[str, Any] = {
     "type": "object",
     "properties": {
         "providers": {"type": "array", "items": {"type": "string"}},
+        "requirements": {"type": "object", "additionalProperties": {"type": "string"}},
         "operations": {
             "type": "array",
             "items": {
@@ -49,12 +52,13 @@ _PROVIDERS: Mapping[str, Any] = {
                     "path": {"type": "string"},
                     "operation": {"type": "string"},
                     "supportedBy": {"type": "array", "items": {"type": "string"}},
+                    "requirement": {"type": ["string", "null"]},
                 },
-                "required": ["method", "path", "operation", "supportedBy"],
+                "required": ["method", "path", "operation", "supportedBy", "requirement"],
             },
         },
     },
-    "required": ["providers", "operations"],
+    "required": ["providers", "requirements", "operations"],
 }
 
 _NO_OTHER_METHOD: Mapping[str, Any] = {"405": {"$ref": "#/components/responses/MethodNotAllowed"}}
@@ -122,12 +126,14 @@ SERVICE_PATHS: Mapping[str, Any] = {
                     _PROVIDERS,
                     {
                         "providers": ["example"],
+                        "requirements": {each.name: each.value for each in Requirement},
                         "operations": [
                             {
                                 "method": "GET",
                                 "path": "/groups",
                                 "operation": "ListGroups",
                                 "supportedBy": ["example"],
+                                "requirement": None,
                             }
                         ],
                     },

@@ -76,15 +76,32 @@ def _counts() -> tuple[Counter[str], Counter[tuple[str, str]]]:
 
 
 def _unsupported() -> Iterator[str]:
-    """Yields every route that some provider does not support."""
-    providers = offers()["providers"]
+    """Yields every route that some provider does not support, unless it has a requirement."""
     yield "| route | not supported by |"
     yield "| --- | --- |"
     for operation in offers()["operations"]:
-        missing = [name for name in providers if name not in operation["supportedBy"]]
-        if missing:
-            route = f"`{operation['method']} {operation['path']}`"
-            yield f"| {route} | {', '.join(missing)} |"
+        missing = _missing(operation)
+        if missing and operation["requirement"] is None:
+            yield f"| {_route(operation)} | {', '.join(missing)} |"
+
+
+def _requirements() -> Iterator[str]:
+    """Yields a row per requirement: its routes, and which providers do not support them."""
+    yield "| routes | not supported by | why |"
+    yield "| --- | --- | --- |"
+    for name, reason in offers()["requirements"].items():
+        needing = [each for each in offers()["operations"] if each["requirement"] == name]
+        missing = sorted({provider for each in needing for provider in _missing(each)})
+        routes = ", ".join(_route(each) for each in needing)
+        yield f"| {routes} | {', '.join(missing)} | {reason} |"
+
+
+def _missing(operation: Mapping[str, Any]) -> list[str]:
+    return [name for name in offers()["providers"] if name not in operation["supportedBy"]]
+
+
+def _route(operation: Mapping[str, Any]) -> str:
+    return f"`{operation['method']} {operation['path']}`"
 
 
 @cache
@@ -126,6 +143,7 @@ _TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "coverage": _coverage,
     "gaps": _gaps,
     "unsupported": _unsupported,
+    "requirements": _requirements,
     "unconfirmed": _unconfirmed,
     "personal-data": _personal_data,
     "settings": settings_page,

@@ -45,9 +45,10 @@ class SessionRouter:
         except NotConnected:
             raise SessionUnavailable("You are not connected.") from None
         except NotSupported:
-            raise NotSupported(
-                f"{type(operation).__name__} is not supported by the {instance.provider} provider"
-            ) from None
+            refused = type(operation)
+            sentence = f"{refused.__name__} is not supported by the {instance.provider} provider"
+            reason = f". {refused.requirement.value}" if refused.requirement else ""
+            raise NotSupported(f"{sentence}{reason}") from None
 
     async def _execute_on_any_node(
         self, instance: Instance, operation: Operation[Result]

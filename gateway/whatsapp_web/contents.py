@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
-from gateway.whatsapp_web import commerce
+from gateway.whatsapp_web import commerce, native_flows
 from gateway.whatsapp_web.jids import chat_of
 
 Fields = Mapping[str, Any]
@@ -229,10 +227,8 @@ def _template_answer(body: Fields) -> Content:
 
 
 def _flow_answer(body: Fields) -> Content:
-    answer = body.get("nativeFlowResponseMessage", {})
-    chosen = orjson.loads(answer.get("paramsJSON") or "{}")
-    text = body.get("body", {}).get("text", "")
-    return _content("buttonsResponseMessage", body, buttonId=chosen.get("id", ""), message=text)
+    kind, fields = native_flows.answer(body)
+    return _content(kind, body, **fields)
 
 
 def _interactive(body: Fields) -> Content:
@@ -245,23 +241,20 @@ def _interactive(body: Fields) -> Content:
         message=body.get("body", {}).get("text", ""),
         footer=body.get("footer", {}).get("text", ""),
         title=body.get("header", {}).get("title", ""),
-        hydratedButtons=[_hydrated(n, button) for n, button in enumerate(buttons)],
+        hydratedButtons=[native_flows.hydrated(n, button) for n, button in enumerate(buttons)],
     )
 
 
 def _single_button(body: Fields, button: Fields) -> Content | None:
-    """Returns the order or PIX key that WhatsApp has as a button; None for another button."""
-    parameters = _parameters(button)
+    """Returns the order, PIX key or list that WhatsApp has as a button; None for another button."""
+    parameters = native_flows.parameters(button)
     if kind := commerce.ORDERS.get(button.get("name", "")):
         return _content(kind, body, **commerce.order(parameters))
     if button.get("name") == "payment_info" and (key := commerce.pix_key(parameters)):
         return _content("pixKeyMessage", body, **key)
+    if button.get("name") == native_flows.SELECT:
+        return _content("listMessage", body, **native_flows.list_of(body, parameters))
     return None
-
-
-def _parameters(button: Fields) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(button.get("buttonParamsJSON") or "{}")
-    return found
 
 
 def _product(body: Fields) -> Content:
@@ -270,21 +263,6 @@ def _product(body: Fields) -> Content:
 
 def _cart(body: Fields) -> Content:
     return _content("order", body, **commerce.cart(body))
-
-
-def _hydrated(index: int, button: Fields) -> dict[str, Any]:
-    parameters = _parameters(button)
-    label = parameters.get("display_text", "")
-    match button.get("name"):
-        case "cta_url":
-            shown = {"urlButton": {"displayText": label, "url": parameters.get("url", "")}}
-        case "cta_call":
-            shown = {
-                "callButton": {"displayText": label, "phoneNumber": parameters["phone_number"]}
-            }
-        case _:
-            shown = {"quickReplyButton": {"displayText": label, "id": parameters.get("id", "")}}
-    return {"index": index, **shown}
 
 
 def _event(body: Fields) -> Content:

@@ -45,6 +45,7 @@ def test_every_generated_table_is_on_a_page() -> None:
         "coverage",
         "gaps",
         "limits",
+        "requirements",
         "rights",
         "scopes",
         "settings",

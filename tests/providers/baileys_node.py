@@ -17,7 +17,7 @@ from gateway.providers.baileys.settings import read_settings
 from gateway.sessions.provider import ProviderContext, SessionSpec
 from tests.fixtures.baileys_packages import KEY_HOOK, installed_packages
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
-from tests.providers.whatsmeow_node import Lease, OpenSession, next_phone
+from tests.providers.whatsmeow_node import Lease, OpenSession, new_phone
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Node:
         spec = SessionSpec(instance_id, epoch, {}, lambda: lease.until, proxy)
         async with self.engine.open_session(spec) as session:
             assert isinstance(session, BaileysSession)
-            line = OpenSession(session, self.whatsapp, phone or next_phone(), lease)
+            line = OpenSession(session, self.whatsapp, phone or new_phone(), lease)
             reading = self.tasks.create_task(line.read())
             try:
                 yield line

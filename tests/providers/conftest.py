@@ -14,6 +14,12 @@ from tests.fixtures.postgres import (
     public_folder,
 )
 from tests.providers import baileys_node, sandbox_node, whatsmeow_node
+from tests.providers.baileys_client.client import (
+    BaileysClient,
+    BaileysProcess,
+    running_baileys,
+    why_not,
+)
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 
 Town = whatsmeow_node.Node | baileys_node.Node
@@ -72,6 +78,27 @@ async def linked_pair(town: Town) -> whatsmeow_node.Pair:
     """Two phones that stay linked, because linking takes the time."""
     ana, bob = await asyncio.gather(town.linked("ana"), town.linked("bob"))
     return ana, bob
+
+
+@pytest.fixture(scope="module")
+async def baileys(whatsapp: FakeWhatsApp) -> AsyncIterator[BaileysProcess]:
+    """A process of Baileys for all tests of a module."""
+    if reason := why_not():
+        pytest.skip(f"Baileys does not run: {reason}")
+    async with running_baileys(whatsapp) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+async def cleo(baileys: BaileysProcess) -> BaileysClient:
+    """A person whose linked device is a client of Baileys."""
+    return await baileys.linked("cleo", whatsmeow_node.new_phone())
+
+
+@pytest.fixture(scope="module")
+async def dora(baileys: BaileysProcess) -> BaileysClient:
+    """Another such person."""
+    return await baileys.linked("dora", whatsmeow_node.new_phone())
 
 
 @pytest.fixture

@@ -50,37 +50,11 @@ from gateway.sessions.provider import (
     Receipt,
 )
 from gateway.whatsapp_web.messages.parts import context_of, key_of
+from tests.providers.known_messages import known_of, own
 from tests.providers.whatsmeow_messages import FILES, ORDER, ORDINARY, PIXEL
 from tests.providers.whatsmeow_node import Pair
 
 PROVIDERS = ("whatsmeow", "baileys")
-
-
-def own(our_id: str, chat: str, receipt: Receipt) -> KnownMessage:
-    """A sent message, as later messages refer to it."""
-    return KnownMessage(
-        our_id,
-        receipt.provider_message_id,
-        chat,
-        None,
-        from_me=True,
-        type="",
-        payload={},
-        provider_data=receipt.provider_data,
-    )
-
-
-def known_of(message: MessageReceived, our_id: str) -> KnownMessage:
-    return KnownMessage(
-        message_id=our_id,
-        provider_message_id=message.provider_message_id,
-        chat=message.chat,
-        sender=message.sender,
-        from_me=message.from_me,
-        type=message.kind,
-        payload=message.content,
-        provider_data=message.provider_data,
-    )
 
 
 async def test_text_is_sent_delivered_answered_and_edited(pair: Pair) -> None:

@@ -74,7 +74,7 @@ ORDINARY: list[tuple[str, type[OutgoingMessage], dict[str, Any], dict[str, Any]]
         {"title": "T", "description": "Choose", "buttonText": "Open"},
     ),
     (
-        "buttonsMessage",
+        "hydratedTemplate",
         SendButtonList,
         {"message": "Sure?", "buttonList": {"buttons": [{"id": "1", "label": "Yes"}]}},
         {"message": "Sure?"},

@@ -45,13 +45,13 @@ _numbers = itertools.count(5511900000001)
 _fences = itertools.count(1)
 
 
-def next_phone() -> str:
-    """Returns a phone number that no other test has."""
-    return str(next(_numbers))
-
-
 FAR_AWAY = 1e9
 """A deadline that no test reaches; JSON has no infinity."""
+
+
+def new_phone() -> str:
+    """Returns a phone number that no other test has."""
+    return str(next(_numbers))
 
 
 @dataclass
@@ -195,7 +195,7 @@ class Node:
         spec = SessionSpec(instance_id, epoch, {}, lambda: lease.until, proxy)
         async with self.engine.open_session(spec) as session:
             assert isinstance(session, WhatsmeowSession)
-            line = OpenSession(session, self.whatsapp, phone or next_phone(), lease)
+            line = OpenSession(session, self.whatsapp, phone or new_phone(), lease)
             reading = self.tasks.create_task(line.read())
             try:
                 yield line

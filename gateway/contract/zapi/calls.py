@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, StringConstraints
 
-from gateway.contract.documented import Example
+from gateway.contract.documented import Example, Requirement
 from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit
 from gateway.contract.operation import Operation
@@ -53,6 +53,7 @@ class MakeCallToken(Operation[CallToken], method="GET", path="/call-token"):
     """Makes a token for one connection of the calls SDK."""
 
     scope = ApiScope.MANAGE
+    requirement = Requirement.ZAPI_TELEPHONY
     answer_example: ClassVar[Any] = {"token": "ek-gKrx0dpG27s1YyoU3i3A"}
     failures = _NEEDS_CALLS
 
@@ -73,6 +74,7 @@ class RenewSipToken(Operation[SipCredentials], method="POST", path="/sip-token")
     """Creates credentials; earlier ones stop working."""
 
     scope = ApiScope.MANAGE
+    requirement = Requirement.ZAPI_TELEPHONY
     answer_example: ClassVar[Any] = {**_SIP, "token": "BZ9vKoEsmmrCP6y4t0XYCYBW"}
     failures = _NEEDS_CALLS
 
@@ -81,5 +83,6 @@ class ReadSip(Operation[SipCredentials], method="GET", path="/sip-info"):
     """The credentials, their token masked."""
 
     scope = ApiScope.MANAGE
+    requirement = Requirement.ZAPI_TELEPHONY
     answer_example: ClassVar[Any] = {**_SIP, "token": "BZ9***"}
     failures = _NEEDS_CALLS

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, StringConstraints
 
 from gateway.contract.choices import ANY_CASE
-from gateway.contract.documented import Example
+from gateway.contract.documented import Example, Requirement
 from gateway.contract.operation import Operation, Result, RouteAddress, Success
 from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Matching, OmitIfNone, Wire
@@ -40,6 +40,7 @@ _CODE: Example = {"code": "123456"}
 class MobileOperation(Operation[Result]):
     """Steps of a registration; a failure is in the answer, not in its status."""
 
+    requirement = Requirement.PRIMARY_PHONE
     failures = (503,)
 
 

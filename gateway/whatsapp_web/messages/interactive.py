@@ -1,7 +1,9 @@
 """Buttons, lists and carousels.
 
-They are not wrapped in a view-once message: the library would omit the node without which phones
-do not show them. WhatsApp decides which phones show them, and changes that.
+All are native flows. Beside those the library writes one `biz` node, which phones need to show
+them. Beside the older forms of buttons and lists whatsmeow and its binding both write one, and
+beside a carousel, or in a view-once message, neither does. WhatsApp decides which phones show
+them, and changes that.
 """
 
 from gateway.contract.handlers import Handlers
@@ -46,33 +48,31 @@ async def send_button_actions(outgoing: SendContext, message: SendButtonActions)
 @sends.handles(SendButtonList)
 async def send_button_list(outgoing: SendContext, message: SendButtonList) -> Receipt:
     shown = message.button_list
-    buttons = [
-        {"buttonID": button.id, "buttonText": {"displayText": button.label}, "type": "RESPONSE"}
-        for button in shown.buttons
-    ]
-    body: Fields = {"contentText": message.message, "buttons": buttons, "headerType": "EMPTY"}
+    flow = flow_of([_reply(button.label, button.id) for button in shown.buttons])
+    header: Fields = {}
     if shown.image:
-        body |= {"imageMessage": await image_of(outgoing, shown.image), "headerType": "IMAGE"}
+        header |= {"imageMessage": await image_of(outgoing, shown.image)}
     if shown.video:
-        body |= {"videoMessage": await video_of(outgoing, shown.video), "headerType": "VIDEO"}
-    return await outgoing.deliver(message.phone, {"buttonsMessage": body})
+        header |= {"videoMessage": await video_of(outgoing, shown.video)}
+    if header:
+        flow |= {"header": {"hasMediaAttachment": True, **header}}
+    return await outgoing.deliver(message.phone, interactive(message.message, **flow))
 
 
 @sends.handles(SendOptionList)
 async def send_option_list(outgoing: SendContext, message: SendOptionList) -> Receipt:
     options = message.option_list
     rows = [
-        present(rowID=option.id, title=option.title, description=option.description)
+        present(id=option.id, title=option.title, description=option.description)
         for option in options.options
     ]
-    body = {
-        "title": options.title,
-        "description": message.message,
-        "buttonText": options.button_label,
-        "listType": "SINGLE_SELECT",
-        "sections": [{"title": options.title, "rows": rows}],
-    }
-    return await outgoing.deliver(message.phone, {"listMessage": body})
+    select = flow_button(
+        "single_select",
+        title=options.button_label,
+        sections=[{"title": options.title, "rows": rows}],
+    )
+    flow = flow_of([select]) | {"header": {"title": options.title}}
+    return await outgoing.deliver(message.phone, interactive(message.message, **flow))
 
 
 @sends.handles(ButtonReply)
@@ -157,6 +157,10 @@ async def _card(outgoing: SendContext, card: CarouselCard) -> Fields:
     }
 
 
+def _reply(label: str, reply_id: str | None) -> Fields:
+    return flow_button("quick_reply", display_text=label, id=reply_id)
+
+
 def _copy(label: str, code: str) -> Fields:
     return flow_button("cta_copy", display_text=label, copy_code=code)
 
@@ -165,7 +169,7 @@ def _action(button: ActionButton) -> Fields:
     if button.type == "CALL":
         return flow_button("cta_call", display_text=button.label, phone_number=f"+{button.phone}")
     if button.type == "REPLY":
-        return flow_button("quick_reply", display_text=button.label, id=button.id)
+        return _reply(button.label, button.id)
     if code := button.copied_code:
         return _copy(button.label, code)
     return flow_button(

@@ -21,6 +21,8 @@ from tests.providers.fake_whatsapp.app import control_app, whatsapp_app
 from tests.providers.fake_whatsapp.noise import public_of
 
 _PEM = serialization.Encoding.PEM
+# An upload on a connection that closes at that moment is not repeated by the library.
+_KEEP_ALIVE_SECONDS = 3_600
 
 
 def write_certificates(folder: Path) -> tuple[Path, Path]:
@@ -104,6 +106,7 @@ async def main(folder: Path) -> None:
         port=0,
         ws="websockets-sansio",
         ws_max_size=1 << 26,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         log_level="warning",
         ssl_certfile=certificate,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from neonize.proto.waAdv.WAAdv_pb2 import (
@@ -17,9 +17,12 @@ from pywhats.binary import Node
 from pywhats.events import JID
 from pywhats.signal.experimental.keys import xeddsa_sign
 
+from tests.providers.fake_whatsapp.app_state import AppState
+from tests.providers.fake_whatsapp.business import Business
 from tests.providers.fake_whatsapp.noise import Certificates, public_of
 
 if TYPE_CHECKING:
+    from tests.providers.fake_whatsapp.channels import Channel
     from tests.providers.fake_whatsapp.groups import Group
     from tests.providers.fake_whatsapp.websocket import Connection
 
@@ -35,6 +38,7 @@ class Device:
     once: list[Node] = field(default_factory=list)
     undelivered: dict[str, Node] = field(default_factory=dict)
     connection: "Connection | None" = None
+    has_app_state_key: bool = False
 
 
 @dataclass
@@ -48,6 +52,8 @@ class Account:
     about: str = "Hey there!"
     name: str = ""
     blocked: set[str] = field(default_factory=set)
+    app_state: AppState = field(default_factory=AppState)
+    business: Business = field(default_factory=Business)
 
     def sign_device(self, number: int, identity: bytes, secret: bytes) -> bytes:
         """Returns the signed identity of a device that the phone links, proven by the code."""
@@ -76,6 +82,9 @@ class Sent:
     to: str
     kind: str
     extras: list[str]
+    """The tags of its nodes."""
+    nodes: list[dict[str, Any]]
+    """Those nodes that are for the server, such as `biz`, each with its attributes and nodes."""
 
 
 class Universe:
@@ -89,6 +98,7 @@ class Universe:
         self.typed: dict[str, Connection] = {}
         """Clients that show a pairing code, by phone."""
         self.groups: dict[str, Group] = {}
+        self.channels: dict[str, Channel] = {}
         self.spellings: dict[str, str] = {}
         """Other ways to type the number of an account, each with that number."""
         self.lookups: list[str] = []
@@ -113,7 +123,7 @@ class Universe:
         self.lose = False
         """Whether messages are accepted and dropped."""
         self.next_fault: str | None = None
-        """The answer to the next message: the code of an error, or `lose`."""
+        """What becomes of the next message: the code of an error, `lose`, or `garble`."""
 
     def account(self, phone: str) -> Account:
         if phone not in self.accounts:

@@ -7,9 +7,16 @@ from pywhats.binary import Node
 from pywhats.binary.node import AttrValue
 from pywhats.events import JID
 
-from tests.providers.fake_whatsapp import groups, linking
+from tests.providers.fake_whatsapp import (
+    app_state,
+    business,
+    channels,
+    groups,
+    linking,
+    phone,
+)
 from tests.providers.fake_whatsapp.accounts import HIDDEN, SERVER, Account
-from tests.providers.fake_whatsapp.routing import jid_in, now
+from tests.providers.fake_whatsapp.stanzas import jid_in, now
 
 if TYPE_CHECKING:
     from tests.providers.fake_whatsapp.websocket import Connection
@@ -36,6 +43,18 @@ async def answer(connection: "Connection", query: Node) -> None:
             connection.universe.unknown[f"iq {space}"] += 1
         content = None
     await _reply(connection, query, content)
+    if space == "encrypt":
+        await _share_key(connection)
+
+
+async def _share_key(connection: "Connection") -> None:
+    """Gives a device the key of the app state, once others can encrypt to it."""
+    account, device = connection.account, connection.device
+    if account and device.once and not device.has_app_state_key:
+        device.has_app_state_key = True
+        share = phone.key_share(account, device)
+        device.undelivered[share.get_str("id")] = share
+        await connection.send(share)
 
 
 async def _reply(connection: "Connection", query: Node, content: list[Node] | None) -> None:
@@ -60,6 +79,8 @@ async def _keys(connection: "Connection", query: Node) -> list[Node] | None:
         return None
     if child.tag == "count":
         return [Node("count", {"value": str(len(device.once))})]
+    if child.tag == "digest":
+        return [Node("digest", {}, device.keys)]
     return [Node("list", {}, [_keys_of(connection, u) for u in child.get_children("user")])]
 
 
@@ -130,17 +151,6 @@ async def _media(_connection: "Connection", _query: Node) -> list[Node]:
     return [Node("media_conn", times | {"auth": "AUTH"}, [host])]
 
 
-async def _app_state(_connection: "Connection", query: Node) -> list[Node]:
-    sync = query.get_child("sync")
-    assert sync
-    names = [(c.get_str("name"), c.get_str("version")) for c in sync.get_children("collection")]
-    found = [
-        Node("collection", {"name": name, "version": version or "0", "type": "result"})
-        for name, version in names
-    ]
-    return [Node("sync", {}, found)]
-
-
 async def _privacy(_connection: "Connection", _query: Node) -> list[Node]:
     kinds = [Node("category", {"name": name, "value": "all"}) for name in _PRIVACY]
     return [Node("privacy", {}, kinds)]
@@ -176,12 +186,25 @@ _ANSWERS: dict[str, Callable[["Connection", Node], Awaitable[list[Node] | None]]
     "encrypt": _keys,
     "usync": _usync,
     "w:m": _media,
-    "w:sync:app:state": _app_state,
+    "w:sync:app:state": app_state.answer,
     "privacy": _privacy,
     "blocklist": _blocked,
     "w:profile:picture": _picture,
     "w:g2": groups.answer,
+    "w:mex": channels.answer,
+    "w:biz": business.profile,
+    "w:biz:catalog": business.catalogue,
 }
 _TAKEN_IN_SILENCE = frozenset(
-    {"passive", "w:p", "urn:xmpp:ping", "w", "privatestats", "md", "status", "disappearing_mode"}
+    {
+        "abt",
+        "disappearing_mode",
+        "md",
+        "passive",
+        "privatestats",
+        "status",
+        "urn:xmpp:ping",
+        "w",
+        "w:p",
+    }
 )

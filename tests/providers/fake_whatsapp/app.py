@@ -12,7 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from tests.fixtures.patience import PATIENCE_SECONDS
-from tests.providers.fake_whatsapp import linking, routing
+from tests.providers.fake_whatsapp import app_state, linking, routing
 from tests.providers.fake_whatsapp.accounts import Universe
 from tests.providers.fake_whatsapp.websocket import Connection
 
@@ -99,6 +99,27 @@ class Control:
             await routing.picture(connection, body["person"], removed=body.get("removed", False))
         return {}
 
+    async def save_contact(self, body: Body) -> Body:
+        """Saves a person among the contacts of a phone, as somebody does with the phone itself."""
+        account, name = self._universe.account(body["phone"]), body["name"]
+        saved = {"contactAction": {"fullName": name, "firstName": name.split()[0]}}
+        index = ["contact", f"{body['person']}@s.whatsapp.net"]
+        account.app_state.write("critical_unblock_low", index, saved)
+        devices = self._universe.connections(account.phone)
+        await app_state.tell(devices, account, "critical_unblock_low")
+        return {}
+
+    async def collect(self, body: Body) -> Body:
+        """Makes a collection of products, as the owner of a catalogue does with the phone."""
+        account = self._universe.account(body["phone"])
+        account.business.collections[body["name"]] = body["products"]
+        return {}
+
+    async def appoint(self, body: Body) -> Body:
+        """Makes a person an administrator of a channel, who accepted an invitation."""
+        self._universe.channels[body["channel"].partition("@")[0]].admins.add(body["phone"])
+        return {}
+
     async def state(self, _body: Body) -> Body:
         universe = self._universe
         return {
@@ -111,6 +132,7 @@ class Control:
             "calls": universe.calls,
             "pictures": universe.pictures,
             "devices": {phone: list(a.devices) for phone, a in universe.accounts.items()},
+            "app_state": {phone: a.app_state.values for phone, a in universe.accounts.items()},
             "lids": {phone: a.lid for phone, a in universe.accounts.items()},
         }
 
@@ -124,6 +146,9 @@ def control_app(universe: Universe) -> Starlette:
         control.behave,
         control.ring,
         control.repaint,
+        control.save_contact,
+        control.collect,
+        control.appoint,
         control.state,
     )
     return Starlette(

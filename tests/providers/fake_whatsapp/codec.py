@@ -6,10 +6,14 @@ __all__ = ["Node", "decode", "encode"]
 
 _only_bytes = decoder._read_byte_payload
 _LAST_TOKEN, _FIRST_DICTIONARY, _LAST_DICTIONARY = 235, 236, 239
+_ADDRESS = 250
 
 
 def _read_payload(reader: decoder._Reader, tag: int) -> bytes:
-    """Encodes content that is a well-known word as its token."""
+    """Decodes content that is a well-known word or, as far as a client can tell, an address."""
+    if tag == _ADDRESS:
+        found = decoder._read_jid_pair(reader)
+        return f"{found.user}@{found.server}".encode()
     if tag <= _LAST_TOKEN or _FIRST_DICTIONARY <= tag <= _LAST_DICTIONARY:
         return str(decoder._read_string_or_bytes(reader, tag)).encode()
     content: bytes = _only_bytes(reader, tag)

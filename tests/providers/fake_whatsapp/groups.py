@@ -1,8 +1,11 @@
-"""Groups: their members, and the queries about them."""
+"""Groups: their members, and the queries about them.
+
+Who asks to join is in joining.py, what a community does with its groups in communities.py.
+"""
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,8 +13,9 @@ from pywhats.binary import Node
 from pywhats.binary.node import AttrValue
 from pywhats.events import JID
 
+from tests.providers.fake_whatsapp import communities, joining
 from tests.providers.fake_whatsapp.accounts import GROUP, HIDDEN, Universe
-from tests.providers.fake_whatsapp.routing import now
+from tests.providers.fake_whatsapp.stanzas import jid_in, now
 
 if TYPE_CHECKING:
     from tests.providers.fake_whatsapp.websocket import Connection
@@ -22,8 +26,31 @@ _FLAGS = {
     "locked": ("locked", True),
     "unlocked": ("locked", False),
 }
-_TOLD = frozenset({"subject", "description", "add", "remove", "promote", "demote", *_FLAGS})
+_TOLD = frozenset(
+    {
+        "subject",
+        "description",
+        "add",
+        "remove",
+        "promote",
+        "demote",
+        "membership_approval_mode",
+        "member_add_mode",
+        "links",
+        "unlink",
+        *_FLAGS,
+    }
+)
 _NUMBERS = itertools.count(120363000000000001)
+_CODES = itertools.count(1)
+
+
+@dataclass
+class Community:
+    """The part of a group that makes it a community."""
+
+    approval: str
+    members_create_groups: bool
 
 
 @dataclass
@@ -37,8 +64,19 @@ class Group:
     announce: bool = False
     locked: bool = False
     members: dict[str, bool] = field(default_factory=dict)
-    code: str = "INVITE"
+    approves: bool = False
+    """Whether administrators decide who joins."""
+    requests: list[str] = field(default_factory=list)
+    """The phones that ask to join."""
+    everyone_adds: bool = False
+    community: Community | None = None
+    """What it is as a community; None for a group."""
+    parent: str | None = None
+    """The id of the community that it belongs to."""
+    is_announcements: bool = False
+    """Whether it is the group of announcements of its community."""
     created: int = field(default_factory=lambda: int(time.time()))
+    code: str = field(default_factory=lambda: f"INVITE{next(_CODES)}")
 
     def devices(self, universe: Universe) -> Iterator[JID]:
         for phone in self.members:
@@ -67,7 +105,22 @@ class Group:
             Node(n) for n, on in (("announcement", self.announce), ("locked", self.locked)) if on
         ]
         about = Node("description", {"id": "D1"}, [Node("body", {}, self.description.encode())])
-        return Node("group", attributes, [about, *flags, *people])
+        return Node("group", attributes, [about, *flags, *self._kind(), *people])
+
+    def _kind(self) -> Iterator[Node]:
+        """Returns the nodes that say who may join, and what it has to do with a community."""
+        if self.approves:
+            yield Node("membership_approval_mode", {}, [Node("group_join", {"state": "on"})])
+        mode = b"all_member_add" if self.everyone_adds else b"admin_add"
+        yield Node("member_add_mode", {}, mode)
+        if self.community:
+            yield Node("parent", {"default_membership_approval_mode": self.community.approval})
+            if self.community.members_create_groups:
+                yield Node("allow_non_admin_sub_group_creation")
+        if self.parent:
+            yield Node("linked_parent", {"jid": JID(self.parent, GROUP)})
+        if self.is_announcements:
+            yield Node("default_sub_group")
 
 
 async def answer(connection: "Connection", query: Node) -> list[Node] | None:
@@ -76,12 +129,15 @@ async def answer(connection: "Connection", query: Node) -> list[Node] | None:
         return [_create(connection, create).node(universe)]
     asked = query.attrs.get("to")
     if not (isinstance(asked, JID) and asked.user):
-        return _of_everyone(connection, query)
+        return await _of_everyone(connection, query)
     group = universe.groups.get(asked.user)
     if group is None:
         return [Node("error", {"code": "404", "text": "item-not-found"})]
     members = set(group.members)
-    content = _ask(universe, group, query)
+    if handle := _ELSEWHERE.get(query.get_children()[0].tag):
+        content = await handle(connection, group, query.get_children()[0])
+    else:
+        content = _ask(universe, group, query)
     if query.get_str("type") == "set":
         await _tell(connection, group, query, members | set(group.members))
     return content
@@ -110,15 +166,28 @@ async def _tell(connection: "Connection", group: Group, query: Node, members: se
 
 def _create(connection: "Connection", create: Node) -> Group:
     assert connection.account
-    me = connection.account.phone
-    invited = [str(p.attrs["jid"]).partition("@")[0] for p in create.get_children("participant")]
+    universe, me = connection.universe, connection.account.phone
+    invited = [jid_in(p, "jid").user for p in create.get_children("participant")]
     group = Group(str(next(_NUMBERS)), create.get_str("subject"), creator=me)
     group.members = {me: True} | dict.fromkeys(invited, False)
-    connection.universe.groups[group.id] = group
+    if described := create.get_child("description"):
+        body = described.get_child("body")
+        group.description = body.content_bytes().decode() if body else ""
+    universe.groups[group.id] = group
+    if parent := create.get_child("linked_parent"):
+        group.parent = jid_in(parent, "jid").user
+    if parent := create.get_child("parent"):
+        approval = parent.get_str("default_membership_approval_mode")
+        members_create = create.get_child("allow_non_admin_sub_group_creation") is not None
+        group.community = Community(approval, members_create)
+        announcements = Group(str(next(_NUMBERS)), group.subject, creator=me, announce=True)
+        announcements.members = dict(group.members)
+        announcements.parent, announcements.is_announcements = group.id, True
+        universe.groups[announcements.id] = announcements
     return group
 
 
-def _of_everyone(connection: "Connection", query: Node) -> list[Node] | None:
+async def _of_everyone(connection: "Connection", query: Node) -> list[Node] | None:
     universe = connection.universe
     assert connection.account
     me = connection.account.phone
@@ -127,19 +196,30 @@ def _of_everyone(connection: "Connection", query: Node) -> list[Node] | None:
         return [Node("groups", {}, mine)]
     if leave := query.get_child("leave"):
         for node in leave.get_children("group"):
-            universe.groups[str(node.attrs["id"]).partition("@")[0]].members.pop(me, None)
+            universe.groups[jid_in(node, "id").user].members.pop(me, None)
+        for node in leave.get_children("community"):
+            communities.leave(universe, jid_in(node, "id").user, me)
         return [leave]
     if invite := query.get_child("invite"):
-        group = next(
-            (g for g in universe.groups.values() if g.code == invite.get_str("code")), None
-        )
-        if group is None:
-            return [Node("error", {"code": "406", "text": "not-acceptable"})]
-        if query.get_str("type") == "set":
-            group.members[me] = False
-            return [Node("group", {"jid": JID(group.id, GROUP)})]
-        return [group.node(universe)]
+        return await _invited(connection, query, invite.get_str("code"))
     return None
+
+
+async def _invited(connection: "Connection", query: Node, code: str) -> list[Node]:
+    """Shows the group of a code, or has the account join it or ask to."""
+    universe = connection.universe
+    assert connection.account
+    group = next((g for g in universe.groups.values() if g.code == code), None)
+    if group is None:
+        return [Node("error", {"code": "406", "text": "not-acceptable"})]
+    if query.get_str("type") == "get":
+        return [group.node(universe)]
+    jid = JID(group.id, GROUP)
+    if group.approves:
+        await joining.ask(universe, group, connection.account.phone)
+        return [Node("membership_approval_request", {"jid": jid})]
+    group.members[connection.account.phone] = False
+    return [Node("group", {"jid": jid})]
 
 
 def _ask(universe: Universe, group: Group, query: Node) -> list[Node] | None:
@@ -156,7 +236,7 @@ def _ask(universe: Universe, group: Group, query: Node) -> list[Node] | None:
             setattr(group, *_FLAGS[child.tag])
         case "invite":
             if query.get_str("type") == "set":
-                group.code += "2"
+                group.code = f"INVITE{next(_CODES)}"
             return [Node("invite", {"code": group.code})]
         case "add" | "remove" | "promote" | "demote":
             return [
@@ -168,10 +248,25 @@ def _ask(universe: Universe, group: Group, query: Node) -> list[Node] | None:
 
 
 def _change(group: Group, action: str, participant: Node) -> Node:
-    jid = participant.attrs["jid"]
-    phone = str(jid).partition("@")[0]
+    jid = jid_in(participant, "jid")
+    phone = jid.user
     if action == "remove":
         group.members.pop(phone, None)
     else:
         group.members[phone] = action == "promote"
     return Node("participant", {"jid": jid})
+
+
+_ELSEWHERE: dict[str, Callable[["Connection", Group, Node], Awaitable[list[Node] | None]]] = {
+    "membership_approval_mode": joining.set_approval,
+    "member_add_mode": joining.set_adding,
+    "membership_approval_requests": joining.requests,
+    "membership_requests_action": joining.decide,
+    "sub_groups": communities.sub_groups,
+    "linked_groups_participants": communities.participants,
+    "links": communities.link,
+    "unlink": communities.unlink,
+    "delete_parent": communities.deactivate,
+    "allow_non_admin_sub_group_creation": communities.allow_groups,
+    "not_allow_non_admin_sub_group_creation": communities.allow_groups,
+}

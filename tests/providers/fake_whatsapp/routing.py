@@ -1,6 +1,5 @@
 """Routes messages, receipts and typing from one device to others."""
 
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,45 +8,79 @@ from pywhats.binary.node import AttrValue
 from pywhats.events import JID
 
 from tests.providers.fake_whatsapp.accounts import GROUP, HIDDEN, SERVER, Sent
+from tests.providers.fake_whatsapp.stanzas import jid_in, now, outline
 
 if TYPE_CHECKING:
+    from tests.providers.fake_whatsapp.accounts import Account, Device, Universe
     from tests.providers.fake_whatsapp.websocket import Connection
 
 
-def now() -> str:
-    return str(int(time.time()))
-
-
-def jid_in(node: Node, name: str) -> JID:
-    value = node.attrs[name]
-    return value if isinstance(value, JID) else JID("", str(value))
+BROADCAST, CHANNEL = "broadcast", "newsletter"
+_SHARED = {GROUP, BROADCAST}
+"""Where one part of a message is for all recipients."""
+_CIPHERTEXT = {"participants", "enc", "plaintext", "device-identity"}
 
 
 async def message(sender: "Connection", node: Node) -> None:
     """Accepts a message, confirms it, and queues it for every device that gets it."""
     universe, to, number = sender.universe, jid_in(node, "to"), node.get_str("id")
     extras = [child.tag for child in node.get_children()]
+    others = [outline(n) for n in node.get_children() if n.tag not in _CIPHERTEXT]
+    address = f"{to.user}@{to.server}"
     universe.sent.append(
-        Sent(number, sender.jid.user, f"{to.user}@{to.server}", node.get_str("type"), extras)
+        Sent(number, sender.jid.user, address, node.get_str("type"), extras, others)
     )
     confirmation: dict[str, AttrValue] = {"class": "message", "id": number, "t": now(), "from": to}
     fault, universe.next_fault = universe.next_fault, None
-    if fault and fault != "lose":
+    if fault and fault not in {"lose", "garble"}:
         await sender.send(Node("ack", confirmation | {"error": fault}))
         return
-    if fault or universe.lose:
+    if fault == "lose" or universe.lose:
         return
+    if to.server == CHANNEL:
+        await _publish(sender, node, to)
     for recipient, parts in list(_parts(sender, node, to)):
-        device = universe.device(recipient)
-        if device is None or not recipient.device:
-            continue
-        copy = _as_received(sender, node, recipient, parts)
-        device.undelivered[number] = copy
-        if device.connection:
-            await device.connection.send(copy)
+        sent = [_garbled(part) for part in parts] if fault == "garble" else parts
+        await _deliver(universe, recipient, _as_received(sender, node, recipient, sent))
     if universe.hold_acks:
         return
     await sender.send(Node("ack", confirmation))
+
+
+async def _deliver(universe: "Universe", recipient: JID, copy: Node) -> None:
+    """Stores a message for a linked device until that confirms it."""
+    device = universe.device(recipient)
+    if device is None or not recipient.device:
+        return
+    device.undelivered[copy.get_str("id")] = copy
+    if device.connection:
+        await device.connection.send(copy)
+
+
+def _garbled(part: Node) -> Node:
+    """Returns the ciphertext with a wrong code, which no recipient accepts."""
+    content = part.content_bytes()
+    return Node(part.tag, part.attrs, content[:-1] + bytes([content[-1] ^ 1]))
+
+
+async def _publish(sender: "Connection", node: Node, to: JID) -> None:
+    """Delivers a message of a channel, which is not encrypted, to the devices of its followers."""
+    channel = sender.universe.channels.get(to.user)
+    if channel is None:
+        return
+    channel.messages += 1
+    attributes: dict[str, AttrValue] = {
+        "from": to,
+        "id": node.get_str("id"),
+        "server_id": str(channel.messages),
+        "type": node.get_str("type"),
+        "t": now(),
+    }
+    copy = Node("message", attributes, node.get_children("plaintext"))
+    for phone in channel.followers | channel.admins | {channel.owner}:
+        for number, device in sender.universe.account(phone).devices.items():
+            if device is not sender.device:
+                await _deliver(sender.universe, JID(phone, device=number), copy)
 
 
 def _parts(sender: "Connection", node: Node, to: JID) -> Iterator[tuple[JID, list[Node]]]:
@@ -55,7 +88,10 @@ def _parts(sender: "Connection", node: Node, to: JID) -> Iterator[tuple[JID, lis
     shared = node.get_children("enc")
     listed = node.get_child("participants")
     for each in listed.get_children("to") if listed else ():
-        yield jid_in(each, "jid"), each.get_children("enc") + (shared if to.server == GROUP else [])
+        yield (
+            jid_in(each, "jid"),
+            each.get_children("enc") + (shared if to.server in _SHARED else []),
+        )
     if to.server == GROUP:
         named = {jid_in(e, "jid").user for e in (listed.get_children("to") if listed else ())}
         yield from (
@@ -78,7 +114,7 @@ def _as_received(sender: "Connection", node: Node, recipient: JID, parts: list[N
     }
     if edit := node.get_str("edit"):
         attributes["edit"] = edit
-    if to.server == GROUP:
+    if to.server in _SHARED:
         hidden = recipient.server == HIDDEN
         attributes |= {
             "from": to,
@@ -89,7 +125,7 @@ def _as_received(sender: "Connection", node: Node, recipient: JID, parts: list[N
         attributes |= {"from": sender.hidden_jid, "sender_pn": JID(sender.account.phone)}
     else:
         attributes |= {"from": sender.jid, "sender_lid": JID(sender.account.lid, HIDDEN)}
-    if to.server != GROUP and universe.find(recipient) is sender.account:
+    if to.server not in _SHARED and universe.find(recipient) is sender.account:
         attributes["recipient"] = to
     identity = node.get_child("device-identity")
     return Node("message", attributes, parts + ([identity] if identity else []))
@@ -107,7 +143,7 @@ async def receipt(sender: "Connection", node: Node) -> None:
     attributes: dict[str, AttrValue] = {"class": "receipt", "id": named[0], "from": to}
     await sender.send(Node("ack", attributes | ({"type": kind} if kind else {})))
     told: dict[str, AttrValue] = {"id": named[0], "t": now()} | ({"type": kind} if kind else {})
-    if to.server == GROUP:
+    if to.server in _SHARED:
         told |= {"from": to, "participant": sender.jid}
         author = jid_in(node, "participant") if "participant" in node.attrs else None
     else:
@@ -117,12 +153,19 @@ async def receipt(sender: "Connection", node: Node) -> None:
     account = sender.universe.find(author) if author else None
     if account is None or account is sender.account:
         return
-    for number, device in account.devices.items():
+    assert author
+    for number, device in _concerned(account, author, kind):
         copy = Node("receipt", told, node.content)
         if number:
             device.undelivered[f"{named[0]} {kind}"] = copy
         if device.connection:
             await device.connection.send(copy)
+
+
+def _concerned(account: "Account", author: JID, kind: str) -> list[tuple[int, "Device"]]:
+    """Returns the devices that get a receipt: a retry is for the one that encrypted the message."""
+    devices = account.devices.items()
+    return [(n, device) for n, device in devices if kind != "retry" or n == author.device]
 
 
 async def taken(sender: "Connection", node: Node) -> None:

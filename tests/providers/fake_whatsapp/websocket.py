@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from neonize.proto.waWa6.WAWebProtobufsWa6_pb2 import ClientPayload
+from pywhats.binary.node import AttrValue
 from pywhats.events import JID
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -14,6 +16,7 @@ from tests.providers.fake_whatsapp import answers, linking, routing
 from tests.providers.fake_whatsapp.accounts import HIDDEN, SERVER, Account, Device, Universe
 from tests.providers.fake_whatsapp.codec import Node, decode, encode
 from tests.providers.fake_whatsapp.noise import HEADER, Handshake, nonce
+from tests.providers.fake_whatsapp.stanzas import now
 
 _PATIENCE_SECONDS = 2.0
 
@@ -50,8 +53,9 @@ class Connection:
 
     async def run(self) -> None:
         try:
-            await self._run()
-        except (WebSocketDisconnect, InvalidTag, RuntimeError):
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._run()
+        except* (WebSocketDisconnect, InvalidTag, RuntimeError):
             pass  # the client went, in whatever way
         finally:
             self._gone.set()
@@ -67,17 +71,23 @@ class Connection:
             self._writes += 1
             await self._send_frame(cipher)
 
+    async def notify(self, kind: str, *content: Node) -> None:
+        attributes = {"from": SERVER, "type": kind, "id": f"{kind} {secrets.token_hex(4)}"}
+        told: dict[str, AttrValue] = {**attributes, "t": now()}
+        await self.send(Node("notification", told, [*content]))
+
     async def close(self) -> None:
         await self._socket.close()
 
     async def hang_up(self, reason: Node) -> None:
         """Sends the reason, and lets the client read it before the connection closes."""
-        await self.send(reason)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await self._gone.wait()
-        if not self._gone.is_set():
-            await self.close()
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it went already
+            await self.send(reason)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await self._gone.wait()
+            if not self._gone.is_set():
+                await self.close()
 
     async def _run(self) -> None:
         frames = self._frames()
@@ -99,9 +109,12 @@ class Connection:
         if account is None or device is None:
             await self.send(Node("failure", {"reason": "401", "location": "x"}))
             return
+        if earlier := device.connection:
+            # It waits for the earlier client to go, so it runs beside this connection.
+            self._tasks.create_task(earlier.hang_up(routing.stream_error(conflict="replaced")))
         self.account, self.number, device.connection = account, payload.device, self
         self.universe.logins[account.phone] += 1
-        await self.send(Node("success", {"t": routing.now(), "lid": self.hidden_jid}))
+        await self.send(Node("success", {"t": now(), "lid": self.hidden_jid}))
         waiting = list(device.undelivered.values())
         await self._tell("offline_preview", count=str(len(waiting)), message=str(len(waiting)))
         for node in waiting:
@@ -145,8 +158,8 @@ async def _query(connection: Connection, node: Node) -> None:
 
 
 async def _presence(connection: Connection, node: Node) -> None:
-    if connection.account is None:  # a client may show itself before its login
-        return
+    if connection.account is None:
+        return  # some clients show presence before they are linked
     connection.universe.presence.append(f"{connection.jid.user} {node.get_str('type')}")
 
 

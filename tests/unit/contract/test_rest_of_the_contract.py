@@ -1,5 +1,6 @@
 """Quirks of the routes beside the messages: what is read leniently, what is refused."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -96,3 +97,13 @@ def test_gateway_route_needs_what_its_session_must_support() -> None:
     assert supported["ReadContact"] == ["able", "unable"]
     assert supported["ReadGroup"] == []
     assert ContactDetails.model_fields.keys() > Contact.model_fields.keys()
+
+
+def test_requirement_of_a_route_is_named_and_explained_once() -> None:
+    table = provider_table(catalogue(), {}, lambda _operation: False)
+    required = Counter(row["requirement"] for row in table["operations"])
+    del required[None]
+    assert required == {"PRIMARY_PHONE": 14, "ZAPI_TELEPHONY": 3}
+    assert table["requirements"].keys() == required.keys()
+    needing = {r["path"].split("/")[1] for r in table["operations"] if r["requirement"]}
+    assert needing == {"mobile", "security", "call-token", "sip-info", "sip-token"}

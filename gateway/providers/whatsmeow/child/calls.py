@@ -17,6 +17,10 @@ Arguments = dict[str, Any]
 Call = Callable[[NewAClient, Arguments], Awaitable[Any]]
 
 
+# What WhatsApp Web asks for; the binding refuses a community without it.
+_COMMUNITY = GroupParent(IsParent=True, DefaultMembershipApprovalMode="request_required")
+
+
 def as_json(found: Any) -> Any:  # noqa: ANN401 - the library's answers have many types
     """Returns an answer of the library as JSON can express it."""
     if isinstance(found, Protobuf):
@@ -51,7 +55,7 @@ CALLS: dict[str, Call] = {
     "create_group": lambda api, a: api.create_group(
         a["name"],
         [jid_of(each) for each in a["people"]],
-        group_parent=GroupParent(IsParent=True) if a.get("community") else None,
+        group_parent=_COMMUNITY if a.get("community") else None,
     ),
     "rename_group": lambda api, a: api.set_group_name(jid_of(a["jid"]), a["name"]),
     "describe_group": lambda api, a: api.set_group_topic(jid_of(a["jid"]), "", "", a["text"]),
