@@ -139,8 +139,22 @@ async function unlink_group({ sock }, { parent, child }) {
   await sock.communityUnlinkGroup(child, parent);
 }
 
+// The library has no methods for these two.
+async function end_community({ sock }, { jid }) {
+  await sock.query({
+    tag: 'iq',
+    attrs: { type: 'set', xmlns: 'w:g2', to: jid },
+    content: [{ tag: 'delete_parent', attrs: {} }],
+  });
+}
+
+async function let_members_add_groups({ sock }, { jid, on }) {
+  const tag = on ? 'allow_non_admin_sub_group_creation' : 'not_allow_non_admin_sub_group_creation';
+  await sock.query({ tag: 'iq', attrs: { type: 'set', xmlns: 'w:g2', to: jid }, content: [{ tag, attrs: {} }] });
+}
+
 export const GROUPS = {
   joined_groups, group, group_of_link, create_group, rename_group, describe_group, set_group_picture, announce, lock,
   approve_members, restrict_adding, change_members, decide_requests, leave_group, group_link, join, sub_groups,
-  link_group, unlink_group,
+  link_group, unlink_group, end_community, let_members_add_groups,
 };
