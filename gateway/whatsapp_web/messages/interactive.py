@@ -1,7 +1,7 @@
 """Buttons, lists and carousels.
 
-All are native flows. Beside those the library writes one `biz` node, which phones need to show
-them. Beside the older forms of buttons and lists whatsmeow and its binding both write one, and
+All are native flows. Beside those each library writes one `biz` node, which phones need to show
+them. Beside the older forms of buttons and lists the one in Go and its binding both write one, and
 beside a carousel, or in a view-once message, neither does. WhatsApp decides which phones show
 them, and changes that.
 """
