@@ -12,6 +12,8 @@ COPY sql sql
 RUN /opt/gateway/bin/pip --no-cache-dir --disable-pip-version-check install \
         --no-deps --no-build-isolation . \
     && /opt/gateway/bin/pip --disable-pip-version-check check \
+    && /opt/gateway/bin/gateway providers install baileys \
+    && rm -rf /root/.npm \
     && /opt/gateway/bin/pip uninstall --yes pip
 
 FROM python:3.13-slim

@@ -37,7 +37,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
 	@echo "Set-up 1 of 3: a virtual environment in $(VENV) (some seconds)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@echo "Set-up 2 of 3: the packages of requirements.lock, about 100 MB (under a minute; minutes on a slow network)"
+	@echo "Set-up 2 of 3: the packages of requirements.lock, about 160 MB (under a minute; minutes on a slow network)"
 	@$(BIN)/python $(LOCKED) requirements.lock
 	@echo "Set-up 3 of 3: the command $(BIN)/gateway (some seconds)"
 	@$(BIN)/python $(PIP_INSTALL) --no-build-isolation --editable .

@@ -1,5 +1,7 @@
 -- Made by `make schema` from sql/migrations and sql/functions.
 
+CREATE SCHEMA baileys;
+
 CREATE SCHEMA sandbox;
 
 CREATE SCHEMA whatsmeow;
@@ -1743,6 +1745,63 @@ return total;
 end
 $_$;
 
+CREATE TABLE baileys.devices (
+    instance_id text NOT NULL,
+    device text NOT NULL,
+    linked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE baileys.events (
+    instance_id text NOT NULL,
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    event_key uuid NOT NULL,
+    name text NOT NULL,
+    body jsonb NOT NULL
+);
+
+ALTER TABLE baileys.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME baileys.events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE baileys.fences (
+    instance_id text NOT NULL,
+    epoch bigint NOT NULL
+);
+
+CREATE TABLE baileys.keys (
+    instance_id text NOT NULL,
+    kind text NOT NULL,
+    id text NOT NULL,
+    value text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE baileys.polls (
+    instance_id text NOT NULL,
+    provider_message_id text NOT NULL,
+    options text[] NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE baileys.received (
+    instance_id text NOT NULL,
+    mark text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE baileys.sends (
+    instance_id text NOT NULL,
+    provider_message_id text NOT NULL,
+    message_id text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.abandoned_flushes (
     id uuid NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL
@@ -2930,6 +2989,30 @@ ALTER TABLE ONLY public.delivery_queues ATTACH PARTITION public.webhook_lines FO
 
 ALTER TABLE ONLY public.callback_outbox ATTACH PARTITION public.webhook_outbox FOR VALUES IN ('00000000-0000-0000-0000-000000000000');
 
+ALTER TABLE ONLY baileys.devices
+    ADD CONSTRAINT devices_pkey PRIMARY KEY (instance_id);
+
+ALTER TABLE ONLY baileys.events
+    ADD CONSTRAINT events_instance_id_event_key_key UNIQUE (instance_id, event_key);
+
+ALTER TABLE ONLY baileys.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (instance_id, id);
+
+ALTER TABLE ONLY baileys.fences
+    ADD CONSTRAINT fences_pkey PRIMARY KEY (instance_id);
+
+ALTER TABLE ONLY baileys.keys
+    ADD CONSTRAINT keys_pkey PRIMARY KEY (instance_id, kind, id);
+
+ALTER TABLE ONLY baileys.polls
+    ADD CONSTRAINT polls_pkey PRIMARY KEY (instance_id, provider_message_id);
+
+ALTER TABLE ONLY baileys.received
+    ADD CONSTRAINT received_pkey PRIMARY KEY (instance_id, mark);
+
+ALTER TABLE ONLY baileys.sends
+    ADD CONSTRAINT sends_pkey PRIMARY KEY (instance_id, provider_message_id);
+
 ALTER TABLE ONLY public.abandoned_flushes
     ADD CONSTRAINT abandoned_flushes_pkey PRIMARY KEY (id);
 
@@ -3160,6 +3243,14 @@ ALTER TABLE ONLY whatsmeow.polls
 
 ALTER TABLE ONLY whatsmeow.sends
     ADD CONSTRAINT sends_pkey PRIMARY KEY (instance_id, provider_message_id);
+
+CREATE INDEX polls_by_age ON baileys.polls USING btree (at);
+
+CREATE INDEX received_by_age ON baileys.received USING btree (at);
+
+CREATE INDEX secrets_by_age ON baileys.keys USING btree (at) WHERE (kind = 'message-secret'::text);
+
+CREATE INDEX sends_by_age ON baileys.sends USING btree (at);
 
 CREATE INDEX api_keys_by_account ON public.api_keys USING btree (account_id);
 

@@ -10,6 +10,7 @@ from gateway.cli.accounts import accounts, export_account
 from gateway.cli.documents import openapi, postman, readme
 from gateway.cli.instances import import_instances, instances
 from gateway.cli.people import people
+from gateway.cli.providers import providers
 from gateway.cli.service import doctor, migrate, serve
 from gateway.cli.users import users
 from gateway.errors import GatewayError
@@ -47,6 +48,7 @@ cli.add_typer(accounts, name="accounts")
 cli.add_typer(instances, name="instances")
 cli.add_typer(users, name="users")
 cli.add_typer(people, name="people")
+cli.add_typer(providers, name="providers")
 cli.command("import")(import_instances)
 cli.command("export")(export_account)
 cli.command()(openapi)

@@ -41,7 +41,11 @@ class Handlers(Generic[HandlerContext]):
     def __or__(self, other: "Handlers[HandlerContext]") -> "Handlers[HandlerContext]":
         if clash := self._table.keys() & other._table.keys():
             raise TypeError(f"two handlers for {', '.join(sorted(c.__name__ for c in clash))}")
-        return Handlers({**self._table, **other._table})
+        return Handlers({**self._table, **dict(other)})
+
+    def replaced_by(self, other: "Handlers[HandlerContext]") -> "Handlers[HandlerContext]":
+        """Returns this table with those of *other*, which count where both have one."""
+        return Handlers({**self._table, **dict(other)})
 
     def __iter__(self) -> Iterator[tuple[type[Wire], Handler[HandlerContext, Any, Any]]]:
         yield from self._table.items()

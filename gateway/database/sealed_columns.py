@@ -188,6 +188,9 @@ TEXTS: Final = Kind(
     key_ids=lambda value: set(map(key_id_in, _texts_in(value))),
 )
 
+SECRET: Final = Kind(PayloadSeal.seal_text, PayloadSeal.open_text, lambda _value: True)
+"""Encrypted for every instance, whatever its account wants."""
+
 
 @dataclass(frozen=True, slots=True)
 class SealedStatement:
@@ -292,6 +295,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "simulated_event": SIMULATED_EVENT,
     "text": TEXT,
     "texts": TEXTS,
+    "secret": SECRET,
 }
 """The kinds by the names that declarations in SQL files give them."""
 

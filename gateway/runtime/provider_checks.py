@@ -40,13 +40,16 @@ async def check_providers(
     """Checks what sessions need.
 
     It connects to the servers only of providers that instances use or get by default: a machine
-    for development may have no connection to WhatsApp.
+    for development may have no connection to WhatsApp. An opt-in that no instance uses needs
+    nothing.
     """
     needed = {*in_use, _default_of(settings)}
     for name in enabled_providers(settings):
         provider = load_provider(name)
-        if finding := await _store(provider, provider_context_of(name, settings, environment, url)):
-            yield finding
+        if name in needed or not provider.is_opt_in:
+            context = provider_context_of(name, settings, environment, url)
+            if finding := await _store(provider, context):
+                yield finding
         for host, port in provider.hosts if name in needed else ():
             yield await _server(provider, host, port)
 

@@ -60,8 +60,9 @@ def provider_selection_of(settings: Settings) -> ProviderSelection:
 
 
 def _default(names: list[str]) -> str | None:
-    """The simulated provider, else the only one; None where the creator has to choose."""
+    """The simulated provider, else the only one that is no opt-in; None where one has to choose."""
     simulated = find_simulation()
     if simulated and simulated[0].name in names:
         return simulated[0].name
-    return names[0] if len(names) == 1 else None
+    offered = [name for name in names if not load_provider(name).is_opt_in]
+    return offered[0] if len(offered) == 1 else None

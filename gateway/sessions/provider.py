@@ -224,6 +224,11 @@ class Provider(Protocol):
         ...
 
     @property
+    def is_opt_in(self) -> bool:
+        """Whether an instance gets it only if its creator or GATEWAY_PROVIDER names it."""
+        ...
+
+    @property
     def uses_proxy(self) -> bool:
         """Whether its sessions connect through the proxy of their SessionSpec."""
         ...
@@ -290,6 +295,19 @@ class Provider(Protocol):
 
         Raises:
             StartRefused: a store does not open; the text says why.
+        """
+        ...
+
+    async def install(self, environment: Mapping[str, str]) -> str | None:
+        """Installs what a session needs beside packages of Python, in the version that it needs.
+
+        `gateway providers install` calls it; it does nothing if all is there.
+
+        Returns:
+            A sentence that says what is installed, and where; None if nothing is needed.
+
+        Raises:
+            StartRefused: it cannot be installed; the text says why.
         """
         ...
 

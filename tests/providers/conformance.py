@@ -22,7 +22,7 @@ from gateway.sessions.provider import (
     SessionSpec,
 )
 from tests.fixtures.patience import PATIENCE_SECONDS
-from tests.providers import sandbox_node, whatsmeow_node
+from tests.providers import baileys_node, sandbox_node, whatsmeow_node
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, seen
 
 INSTANCE = "conforming"
@@ -92,7 +92,7 @@ class SandboxWorld:
             assert answer.is_success, answer.text
 
 
-class WhatsmeowWorld:
+class WebWorld:
     """The friend is another instance of the same node."""
 
     _FAULTS: ClassVar[dict[type[ProviderError], str]] = {
@@ -102,7 +102,10 @@ class WhatsmeowWorld:
     }
 
     def __init__(
-        self, node: whatsmeow_node.Node, friend: whatsmeow_node.OpenSession, phone: str
+        self,
+        node: whatsmeow_node.Node | baileys_node.Node,
+        friend: whatsmeow_node.OpenSession,
+        phone: str,
     ) -> None:
         self._whatsapp, self.engine = node.whatsapp, node.engine
         self._session, self.friend, self._phone = friend, friend.phone, phone
@@ -139,12 +142,21 @@ async def whatsmeow_world(url: str, folder: Path, whatsapp: FakeWhatsApp) -> Asy
     async with whatsmeow_node.node_at(url, folder, whatsapp) as node:
         async with node.opened(INSTANCE) as line:
             await line.link()
-        yield WhatsmeowWorld(node, await node.linked("friend"), line.phone)
+        yield WebWorld(node, await node.linked("friend"), line.phone)
+
+
+@asynccontextmanager
+async def baileys_world(url: str, _folder: Path, whatsapp: FakeWhatsApp) -> AsyncIterator[World]:
+    async with baileys_node.node_at(url, whatsapp) as node:
+        async with node.opened(INSTANCE) as line:
+            await line.link()
+        yield WebWorld(node, await node.linked("friend"), line.phone)
 
 
 WORLDS: Mapping[str, Callable[[str, Path, FakeWhatsApp], AbstractAsyncContextManager[World]]] = {
     "sandbox": sandbox_world,
     "whatsmeow": whatsmeow_world,
+    "baileys": baileys_world,
 }
 """How each provider is run against a WhatsApp of the tests, by its name."""
 

@@ -13,7 +13,7 @@ from tests.fixtures.postgres import (
     new_database,
     public_folder,
 )
-from tests.providers import sandbox_node, whatsmeow_node
+from tests.providers import baileys_node, sandbox_node, whatsmeow_node
 from tests.providers.baileys_client.client import (
     BaileysClient,
     BaileysProcess,
@@ -21,6 +21,8 @@ from tests.providers.baileys_client.client import (
     why_not,
 )
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
+
+Town = whatsmeow_node.Node | baileys_node.Node
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +50,22 @@ async def node(database_url: str) -> AsyncIterator[sandbox_node.Node]:
         yield node
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a module for each provider that its PROVIDERS names; without it, for whatsmeow."""
+    if "town" in metafunc.fixturenames:
+        providers = getattr(metafunc.module, "PROVIDERS", ("whatsmeow",))
+        metafunc.parametrize("town", providers, indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
 async def town(
-    shared_database_url: str, whatsapp: FakeWhatsApp
-) -> AsyncIterator[whatsmeow_node.Node]:
-    """One node of whatsmeow for all tests of a module that do not disturb each other."""
+    request: pytest.FixtureRequest, shared_database_url: str, whatsapp: FakeWhatsApp
+) -> AsyncIterator[Town]:
+    """One node of a provider for all tests of a module that do not disturb each other."""
+    if request.param == "baileys":
+        async with baileys_node.node_at(shared_database_url, whatsapp) as node:
+            yield node
+        return
     with public_folder(folder_in_memory()) as folder:
         async with whatsmeow_node.node_at(
             shared_database_url, folder, whatsapp, keys="file"
@@ -61,7 +74,7 @@ async def town(
 
 
 @pytest.fixture(scope="module")
-async def linked_pair(town: whatsmeow_node.Node) -> whatsmeow_node.Pair:
+async def linked_pair(town: Town) -> whatsmeow_node.Pair:
     """Two phones that stay linked, because linking takes the time."""
     ana, bob = await asyncio.gather(town.linked("ana"), town.linked("bob"))
     return ana, bob

@@ -1,5 +1,6 @@
 """A provider without SQL, whose instances have a secret among their settings."""
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
 from pydantic import BaseModel, Field, SecretStr
@@ -27,6 +28,7 @@ class FakeProvider:
 
     name = "fake"
     can_repeat_send = False
+    is_opt_in = False
     uses_proxy = False
     settings = BaseModel
     instance_settings = FakeInstanceSettings
@@ -59,6 +61,9 @@ class FakeProvider:
 
     async def try_store(self, provider_context: ProviderContext) -> None:
         del provider_context
+
+    async def install(self, environment: Mapping[str, str]) -> None:
+        del environment
 
     def start(self, provider_context: ProviderContext) -> Engine:
         raise NotImplementedError

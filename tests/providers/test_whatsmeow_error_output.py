@@ -3,9 +3,10 @@
 import pytest
 
 from gateway.errors import DatabaseUnavailable
-from gateway.providers.whatsmeow.error_output import ErrorOutput, masked
 from gateway.providers.whatsmeow.failures import network_sentence, sentence_of
-from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
+from gateway.providers.whatsmeow.process import ChildGone
+from gateway.whatsapp_web.error_output import ErrorOutput, masked
+from gateway.whatsapp_web.session import VerbFailed
 
 
 def test_panic_is_the_reason_whatever_follows_it() -> None:

@@ -11,9 +11,6 @@ import pytest
 from google.protobuf.json_format import ParseDict
 
 from gateway.providers.whatsmeow.child.frames import Json
-from gateway.providers.whatsmeow.event_handlers import Calls
-from gateway.providers.whatsmeow.inbound import STORED_EVENTS, events_of
-from gateway.providers.whatsmeow.store import StoredEvent
 from gateway.sessions.provider import (
     CallChanged,
     Event,
@@ -26,6 +23,9 @@ from gateway.sessions.provider import (
     PictureChanged,
     PresenceChanged,
 )
+from gateway.whatsapp_web.calls import Calls
+from gateway.whatsapp_web.inbound import STORED_EVENTS, events_of
+from gateway.whatsapp_web.session import StoredEvent
 
 # The package itself would load the library in Go, which belongs into no process of tests.
 _found = importlib.util.find_spec("neonize")

@@ -41,7 +41,6 @@ from gateway.contract.zapi.messages.reactions import SendReaction
 from gateway.contract.zapi.messages.text import SendText
 from gateway.contract.zapi.status import ReplyStatusText
 from gateway.errors import NotSupported, Refused
-from gateway.providers.whatsmeow.messages.parts import context_of, key_of
 from gateway.send_queue.unknown_messages import with_unknown
 from gateway.sessions.provider import (
     Attempt,
@@ -50,9 +49,12 @@ from gateway.sessions.provider import (
     Notified,
     Receipt,
 )
+from gateway.whatsapp_web.messages.parts import context_of, key_of
 from tests.providers.known_messages import known_of, own
 from tests.providers.whatsmeow_messages import FILES, ORDER, ORDINARY, PIXEL
 from tests.providers.whatsmeow_node import Pair
+
+PROVIDERS = ("whatsmeow", "baileys")
 
 
 async def test_text_is_sent_delivered_answered_and_edited(pair: Pair) -> None:

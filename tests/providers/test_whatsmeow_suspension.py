@@ -14,6 +14,7 @@ import pytest
 from gateway.contract.zapi.instances import AlreadyConnected, ReadQrCode
 from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import NotConnected, Unconfirmed
+from gateway.providers.whatsmeow.process import Child
 from gateway.sessions.provider import ConnectionChanged, MessageReceived
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, seen
@@ -32,9 +33,8 @@ def texts(line: OpenSession) -> list[str]:
 
 
 async def is_isolated(line: OpenSession) -> bool:
-    child = line.session.supervisor._child
-    assert child, "the child ended"
-    return child._is_isolated
+    assert isinstance(line.child, Child)
+    return line.child._is_isolated
 
 
 @dataclass

@@ -21,7 +21,10 @@ from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import NotConnected
+from gateway.providers.baileys.process import NodeChild
+from gateway.providers.baileys.session import BaileysSession
 from gateway.providers.whatsmeow.engine import WhatsmeowEngine
+from gateway.providers.whatsmeow.process import Child
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import read_settings
 from gateway.sessions.connection import ConnectionState
@@ -42,11 +45,14 @@ from tests.providers.fake_whatsapp.client import FakeWhatsApp
 Fact = TypeVar("Fact")
 _numbers = itertools.count(5511900000001)
 _fences = itertools.count(1)
+
+
 FAR_AWAY = 1e9
 """A deadline that no test reaches; JSON has no infinity."""
 
 
 def new_phone() -> str:
+    """Returns a phone number that no other test has."""
     return str(next(_numbers))
 
 
@@ -61,7 +67,7 @@ class Lease:
 class OpenSession:
     """An open session, whose events are read as the gateway reads them."""
 
-    session: WhatsmeowSession
+    session: WhatsmeowSession | BaileysSession
     whatsapp: FakeWhatsApp
     phone: str
     lease: Lease
@@ -141,10 +147,15 @@ class OpenSession:
                     await self._changed.wait()
 
     @property
-    def pid(self) -> int:
+    def child(self) -> Child | NodeChild:
+        """The process of the session, which runs."""
         child = self.session.supervisor._child
         assert child
-        return child.pid
+        return child
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
 
 
 _OWN_LEASE = (

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.contract.documented import Example
-from gateway.providers.whatsmeow.contents import content_of
+from gateway.whatsapp_web.contents import content_of
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The sandbox as a provider of the gateway."""
 
 import secrets
+from collections.abc import Mapping
 
 from pydantic import BaseModel
 
@@ -36,6 +37,7 @@ class SandboxProvider:
 
     name = "sandbox"
     can_repeat_send = True
+    is_opt_in = False
     uses_proxy = False  # it connects to no server
     settings = SandboxSettings
     instance_settings = SandboxInstanceSettings
@@ -69,6 +71,10 @@ class SandboxProvider:
 
     async def try_store(self, _provider_context: ProviderContext) -> None:
         return None  # its tables are migrated with the gateway's
+
+    async def install(self, environment: Mapping[str, str]) -> None:
+        """Needs nothing."""
+        del environment
 
     def start(self, provider_context: ProviderContext) -> SandboxEngine:
         return SandboxEngine(provider_context, read_settings(provider_context.environment))

@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gateway.providers.whatsmeow.process import Child, ChildGone, OnEvent, VerbFailed
+from gateway.providers.whatsmeow.process import Child, ChildGone, OnEvent
+from gateway.whatsapp_web.session import VerbFailed
 
 _CLOSING_SECONDS = 3.0
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})

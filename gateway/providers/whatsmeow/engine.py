@@ -12,12 +12,12 @@ from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.key_files import delete_orphaned_key_files
 from gateway.providers.whatsmeow.library_pool import library_pool_options
-from gateway.providers.whatsmeow.messages import sends
-from gateway.providers.whatsmeow.operations import operations
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
 from gateway.sessions.provider import Authorise, Ingress, ProviderContext, Session, SessionSpec
+from gateway.whatsapp_web.messages import sends
+from gateway.whatsapp_web.operations import operations
 
 _TICK_SECONDS = 0.5
 _DAY_SECONDS = 86_400.0

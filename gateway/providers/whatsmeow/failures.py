@@ -9,10 +9,11 @@ from gateway.errors import (
     Unconfirmed,
 )
 from gateway.providers.whatsmeow.child.frames import LibraryEvent
-from gateway.providers.whatsmeow.error_output import masked
-from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
+from gateway.providers.whatsmeow.process import ChildGone
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.reachability import NetworkFault
+from gateway.whatsapp_web.error_output import masked
+from gateway.whatsapp_web.session import VerbFailed
 
 NO_ANSWER = "NoAnswer"
 """The failure of a session that says it is connected and is dead."""

@@ -5,9 +5,16 @@ from collections.abc import Callable
 
 from gateway.clock import Clock
 from gateway.observability.logging import logger
-from gateway.providers.whatsmeow.failures import NO_ANSWER
-from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended, VerbFailed
+from gateway.providers.whatsmeow.failures import NO_ANSWER, SERVER
+from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended
+from gateway.sessions.reachability import NetworkFault
 from gateway.wakeups import waking
+from gateway.whatsapp_web.linking_code import LinkingCode
+from gateway.whatsapp_web.session import VerbFailed
+
+_LINKING_SECONDS = 160.0  # six codes; after them the library shows no more and cannot be stopped
+_FIRST_CODE_SECONDS = 20.0
+_NO_CODE = f"{NetworkFault.SILENT.sentence(*SERVER)}."
 
 
 async def probe(
@@ -54,3 +61,25 @@ async def wait_for(
         await clock.wait(wakeup, seconds)
     if child.gone.is_set() and not over.is_set():
         raise ChildGone(child.end_reason)
+
+
+async def watch_linking(
+    child: Child,
+    code: LinkingCode,
+    is_linked: Callable[[], bool],
+    over: asyncio.Event,
+    clock: Clock,
+) -> None:
+    """Returns when a phone is linked, or no further code will be shown, which *over* then says."""
+    began = clock.monotonic_seconds()
+    while not is_linked() and not over.is_set():
+        passed = clock.monotonic_seconds() - began
+        left = _LINKING_SECONDS - passed
+        if passed > _FIRST_CODE_SECONDS and not code.is_shown:
+            code.refuse(_NO_CODE)
+        if left <= 0:
+            over.set()
+        elif child.gone.is_set():
+            raise ChildGone(child.end_reason)
+        else:
+            await clock.wait(over, min(left, 0.5))

@@ -25,7 +25,8 @@ from gateway.providers.whatsmeow.child.frames import (
     packed,
     read_frame,
 )
-from gateway.providers.whatsmeow.error_output import ErrorOutput, masked
+from gateway.whatsapp_web.error_output import ErrorOutput, masked
+from gateway.whatsapp_web.session import VerbFailed
 
 _QUIET_SECONDS = 0.1  # within it, an event that is inside the library reaches the engine
 _SECRETS = ("GATEWAY_", "DATABASE_URL", "PG")  # the library gets what it needs of them as a URL
@@ -51,14 +52,6 @@ class Suspended(ChildGone):
 
     def __init__(self) -> None:
         super().__init__("its lease lapsed")
-
-
-class VerbFailed(Exception):
-    """The library or WhatsApp refused a command; `failure` names the exception in the child."""
-
-    def __init__(self, failure: str, text: str) -> None:
-        self.failure, self.text = failure, masked(text)
-        super().__init__(self.text or failure)
 
 
 class Child:

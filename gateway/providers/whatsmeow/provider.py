@@ -1,12 +1,12 @@
 """WhatsApp Web as a provider of the gateway."""
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel
 
 from gateway.contract.wire import Wire
 from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.failures import SERVER
-from gateway.providers.whatsmeow.messages import sends
-from gateway.providers.whatsmeow.operations import operations
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings, read_settings
 from gateway.providers.whatsmeow.trial import try_key_store
 from gateway.sessions.provider import (
@@ -15,6 +15,8 @@ from gateway.sessions.provider import (
     ProviderContext,
     ProviderQueries,
 )
+from gateway.whatsapp_web.messages import sends
+from gateway.whatsapp_web.operations import operations
 
 
 class NoInstanceSettings(BaseModel):
@@ -26,6 +28,7 @@ class WhatsmeowProvider:
 
     name = "whatsmeow"
     can_repeat_send = False
+    is_opt_in = False
     uses_proxy = True
     settings = WhatsmeowSettings
     instance_settings = NoInstanceSettings
@@ -66,6 +69,10 @@ class WhatsmeowProvider:
 
     async def try_store(self, provider_context: ProviderContext) -> str | None:
         return await try_key_store(provider_context)
+
+    async def install(self, environment: Mapping[str, str]) -> None:
+        """Needs nothing."""
+        del environment
 
     def start(self, provider_context: ProviderContext) -> WhatsmeowEngine:
         return WhatsmeowEngine(provider_context, read_settings(provider_context.environment))

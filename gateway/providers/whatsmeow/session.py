@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 
@@ -15,6 +15,7 @@ from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import (
     CallerError,
+    GatewayError,
     InvalidRequest,
     NotConnected,
     SessionUnavailable,
@@ -22,11 +23,8 @@ from gateway.errors import (
 )
 from gateway.providers.whatsmeow.child.frames import Json, LibraryEvent
 from gateway.providers.whatsmeow.client_context import ClientContext
-from gateway.providers.whatsmeow.event_handlers import Calls
 from gateway.providers.whatsmeow.failures import failure_of, sentence_of
-from gateway.providers.whatsmeow.inbound import STORED_EVENTS, events_of
-from gateway.providers.whatsmeow.jids import jid_of
-from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
+from gateway.providers.whatsmeow.process import ChildGone
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
@@ -37,10 +35,12 @@ from gateway.sessions.provider import (
     ReportedEvent,
     SessionSpec,
 )
+from gateway.whatsapp_web.calls import Calls
+from gateway.whatsapp_web.inbound import STORED_EVENTS, events_of
+from gateway.whatsapp_web.jids import jid_of
+from gateway.whatsapp_web.session import Fields, SendContext, VerbFailed, WebSession
 
 Result = TypeVar("Result")
-Fields = dict[str, Any]
-"""A WhatsApp message in the JSON form of protobuf."""
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class _InFlight:
 
 
 @dataclass(frozen=True, slots=True)
-class SendContext:
+class _Sending:
     """The context of a handler that sends one message."""
 
     session: "WhatsmeowSession"
@@ -62,6 +62,9 @@ class SendContext:
 
     async def deliver(self, chat: str, message: Fields) -> Receipt:
         return await self.session.deliver(self.attempt, jid_of(chat), message)
+
+    def failure_of(self, error: VerbFailed) -> GatewayError:
+        return failure_of(error, may_have_left=False)
 
 
 class WhatsmeowSession:
@@ -73,7 +76,7 @@ class WhatsmeowSession:
         context: ClientContext,
         *,
         sends: Handlers[SendContext],
-        operations: "Handlers[WhatsmeowSession]",
+        operations: Handlers[WebSession],
     ) -> None:
         self.spec, self._context = spec, context
         self._sends, self._operations = sends, operations
@@ -106,7 +109,7 @@ class WhatsmeowSession:
         try:
             async with asyncio.timeout(attempt.time_limit_seconds), self._sending:
                 self._in_flight = _InFlight(attempt.message_id)
-                receipt: Receipt = await self._sends.handle(SendContext(self, attempt), message)
+                receipt: Receipt = await self._sends.handle(_Sending(self, attempt), message)
                 return receipt
         except TimeoutError:
             if self._in_flight and self._in_flight.provider_id is None:

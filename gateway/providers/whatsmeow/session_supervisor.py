@@ -20,19 +20,20 @@ from gateway.errors import DatabaseUnavailable, NotConnected
 from gateway.observability.logging import logger
 from gateway.providers.whatsmeow.child.frames import Json, LibraryEvent
 from gateway.providers.whatsmeow.client_context import ClientContext
-from gateway.providers.whatsmeow.connection_loop import ConnectionLoop
 from gateway.providers.whatsmeow.failures import (
     breakage_of,
     end_state_of,
     network_sentence,
     sentence_of,
 )
-from gateway.providers.whatsmeow.jids import text_of
-from gateway.providers.whatsmeow.linking_code import LinkingCode, watch_linking
-from gateway.providers.whatsmeow.probing import probe, wait_for
-from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended, VerbFailed
+from gateway.providers.whatsmeow.probing import probe, wait_for, watch_linking
+from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec
+from gateway.whatsapp_web.connection_loop import ConnectionLoop
+from gateway.whatsapp_web.jids import text_of
+from gateway.whatsapp_web.linking_code import LinkingCode
+from gateway.whatsapp_web.session import VerbFailed
 
 _OPENING_SECONDS = 60.0
 _RECONNECT_SECONDS = 10.0  # after a suspension, before the session counts as disconnected
@@ -136,6 +137,11 @@ class SessionSupervisor:
         """
         self._wanted.set()
         return await self._linking_code.wait()
+
+    async def phone_code(self, phone: str) -> str:
+        """Returns the code that the phone's owner types; raises as `code` does."""
+        await self.code()  # the library accepts the number once it shows a code
+        return str(await self.execute_raw("pair_code", phone=phone))
 
     async def log_out(self) -> None:
         """Unlinks the device here, and at WhatsApp if the client is connected."""

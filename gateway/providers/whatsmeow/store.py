@@ -3,33 +3,21 @@
 import secrets
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-
-import orjson
 
 from gateway.clock import Clock
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 from gateway.randomness import RandomBytes
 from gateway.sessions.provider import ProviderStore
+from gateway.whatsapp_web.session import StoredEvent
+from gateway.whatsapp_web.stored_json import stored_text
 
 _PAUSE_SECONDS = 0.5
 _DAYS_OF_SENDS = 7
 _DAYS_OF_POLLS = 90
 _MAX_AT_ONCE = 100
 _MAX_DELETED_AT_ONCE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event as the library reported it, until the gateway has processed it."""
-
-    id: int
-    at: datetime
-    name: str
-    body: dict[str, Any]
 
 
 class Store:
@@ -52,9 +40,7 @@ class Store:
         await self._fetch("delete_device", instance_id=instance_id, device=device)
 
     async def add_event(self, instance_id: str, name: str, body: dict[str, Any]) -> None:
-        text = orjson.dumps(body).decode()
-        if "\\u0000" in text:  # Postgres cannot store it
-            text = orjson.dumps(_without_nul(body)).decode()
+        text = stored_text(body)
         # The key is made once, however often the statement is repeated.
         key = uuid.UUID(bytes=self._random_bytes(16), version=4)
         await self._fetch("add_event", instance_id=instance_id, key=key, kind=name, body=text)
@@ -124,15 +110,3 @@ class Store:
                     error=str(error),
                 )
                 await self._clock.sleep(_PAUSE_SECONDS)
-
-
-def _without_nul(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    match value:
-        case str():
-            return value.replace("\0", "")
-        case dict():
-            return {key: _without_nul(item) for key, item in value.items()}
-        case list():
-            return [_without_nul(item) for item in value]
-        case _:
-            return value

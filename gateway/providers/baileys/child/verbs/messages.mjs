@@ -1,0 +1,94 @@
+// Sending, and what is done to one message.
+
+import { randomBytes } from 'node:crypto';
+
+import { bare, isChannel, isGroup, jidOf } from '../jids.mjs';
+import { failed, limited } from '../limits.mjs';
+import { extrasOf } from '../stanza_extras.mjs';
+
+const STATUS = 'status@broadcast';
+
+// Sends a message under its id; returns when WhatsApp has acknowledged it.
+async function send(session, { chat, id, message: fields, seconds }) {
+  if (!session.connected) throw failed('NotConnected', 'not connected');
+  const message = session.messages.fromJson(fields);
+  const sending = { encrypted: isChannel(chat), left: false };
+  session.secrets.keep(id, message);
+  const answer = session.sent.answer(id, message);
+  const gaveUp = () => failed(sending.left ? 'NoAnswer' : 'NotConnected', 'no answer of WhatsApp');
+  const relayed = session.sending.run(sending, () => relay(session, chat, id, message));
+  try {
+    await limited(seconds, relayed);
+  } catch (error) {
+    session.sent.forget(id);
+    if (error.failure === 'NoAnswer') {
+      // It waits for an answer and holds up what is sent after it; the connection is dead.
+      relayed.catch(() => {});
+      session.reconnect();
+      throw gaveUp();
+    }
+    if (!sending.left) throw error;
+    throw gaveUp();
+  }
+  const attrs = await limited(seconds, answer).catch(() => null);
+  session.sent.forget(id);
+  if (attrs === null) throw gaveUp();
+  if (attrs.error) throw failed(`Code${attrs.error}`, `server returned error ${attrs.error}`);
+  return { id, timestamp: attrs.t };
+}
+
+async function relay(session, chat, id, message) {
+  const people = chat === STATUS ? { statusJidList: await statusReaders(session) } : {};
+  return session.sock.relayMessage(chat, message, {
+    messageId: id,
+    ...extrasOf(message, session),
+    ...people,
+  });
+}
+
+// A status goes to the people in the phone's address book, and to own devices.
+async function statusReaders(session) {
+  return [...(await session.contacts()), bare(session.me.id)];
+}
+
+async function revoke(session, { id, chat, sender }) {
+  const mine = !sender || bare(sender) === bare(session.me.id);
+  const key = { remoteJid: chat, id, fromMe: mine };
+  if (!mine && isGroup(chat)) key.participant = sender;
+  const { proto } = session.library.baileys;
+  const message = proto.Message.fromObject({
+    protocolMessage: { key, type: proto.Message.ProtocolMessage.Type.REVOKE },
+  });
+  const name = `3EB0${randomBytes(9).toString('hex').toUpperCase()}`;
+  await session.sock.relayMessage(chat, message, { messageId: name, ...extrasOf(message, session) });
+}
+
+async function mark_read({ sock }, { ids, chat, sender }) {
+  const participant = isGroup(chat) || chat === STATUS ? sender : undefined;
+  await sock.sendReceipt(chat, participant, ids, 'read');
+}
+
+async function typing({ sock, me: own }, { chat, on }) {
+  await sock.sendNode({
+    tag: 'chatstate',
+    attrs: { from: own.id, to: chat },
+    content: [{ tag: on ? 'composing' : 'paused', attrs: {} }],
+  });
+}
+
+async function reject_call({ sock }, { caller, call_id }) {
+  await sock.sendNode({
+    tag: 'call',
+    attrs: { from: sock.user.id, to: caller, id: sock.generateMessageTag() },
+    content: [{ tag: 'reject', attrs: { 'call-id': call_id, 'call-creator': caller, count: '0' } }],
+  });
+}
+
+// Returns the bytes of a message of WhatsApp's schema, as base64.
+async function serialised({ messages, library }, { kind, fields }) {
+  const { proto } = library.baileys;
+  const type = kind === 'Message' ? proto.Message : proto.Message[kind];
+  return Buffer.from(type.encode(messages.fromJson(fields, type)).finish()).toString('base64');
+}
+
+export const MESSAGES = { send, revoke, mark_read, typing, reject_call, serialised };

@@ -1,0 +1,264 @@
+"""The session of one instance, whose child process may end at any time."""
+
+import asyncio
+import hashlib
+import re
+import secrets
+from base64 import b64encode
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import orjson
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Operation
+from gateway.contract.send import OutgoingMessage
+from gateway.errors import (
+    GatewayError,
+    InvalidRequest,
+    NotConnected,
+    SessionUnavailable,
+    Unconfirmed,
+)
+from gateway.providers.baileys.client_context import BaileysContext
+from gateway.providers.baileys.failures import failure_of, sentence_of
+from gateway.providers.baileys.process import NodeChildGone
+from gateway.providers.baileys.session_supervisor import BaileysSupervisor
+from gateway.providers.baileys.store import StoredBody
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.provider import (
+    Attempt,
+    ConnectionChanged,
+    IdentityLearned,
+    Receipt,
+    ReportedEvent,
+    SessionSpec,
+)
+from gateway.whatsapp_web.calls import Calls
+from gateway.whatsapp_web.inbound import events_of
+from gateway.whatsapp_web.jids import CHANNEL, jid_of
+from gateway.whatsapp_web.session import Fields, Json, SendContext, VerbFailed, WebSession
+
+Result = TypeVar("Result")
+
+_SHARE_OF_CHILD = 0.9  # of the time limit: the child knows whether the message has left
+_UNENCRYPTED = f"@{CHANNEL}"
+_WHATSAPP_ID = re.compile(r"[0-9A-F]{16,40}")
+
+
+def whatsapp_id_of(instance_id: str, message_id: str) -> str:
+    """Returns the id of a message at WhatsApp: the gateway's, where WhatsApp's form allows it."""
+    if _WHATSAPP_ID.fullmatch(message_id):
+        return message_id
+    digest = hashlib.sha256(f"{instance_id} {message_id}".encode()).hexdigest()
+    return f"3EB0{digest[:18].upper()}"
+
+
+@dataclass(slots=True)
+class _Sending:
+    """The context of a handler that sends one message."""
+
+    session: "BaileysSession"
+    attempt: Attempt
+    may_have_left: bool = False
+    whatsapp_id: str = ""
+    received: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by a receipt, which proves that the message arrived."""
+
+    async def deliver(self, chat: str, message: Fields) -> Receipt:
+        return await self.session.deliver(self, jid_of(chat), message)
+
+    def failure_of(self, error: VerbFailed) -> GatewayError:
+        return self.session.failure_of(error)
+
+
+class BaileysSession:
+    """Sends messages through a child, and reports the events that it stored."""
+
+    def __init__(
+        self,
+        spec: SessionSpec,
+        context: BaileysContext,
+        *,
+        sends: Handlers[SendContext],
+        operations: Handlers[WebSession],
+    ) -> None:
+        self.spec, self._context = spec, context
+        self._sends, self._operations = sends, operations
+        self._sending = asyncio.Lock()
+        self._in_flight: _Sending | None = None
+        self._wakeup = asyncio.Event()
+        self._closed = False
+        self.calls = Calls()
+        self._new_state: ConnectionChanged | None = ConnectionChanged(
+            ConnectionState.CONNECTING, context.clock.now()
+        )
+        self._lid: str | None = None
+        self._new_identity: IdentityLearned | None = None
+        self.supervisor = BaileysSupervisor(
+            spec, context, on_state=self._on_state, on_events=self._on_events, on_lid=self._on_lid
+        )
+
+    @property
+    def own_phone(self) -> str | None:
+        return self.supervisor.phone
+
+    @property
+    def device_name(self) -> str:
+        return self._context.settings.device_name
+
+    async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
+        self._require_right_to_act()
+        if attempt.epoch < self.spec.epoch:
+            raise NotConnected("The message was claimed under an older lease.")
+        sending = _Sending(self, attempt)
+        try:
+            async with asyncio.timeout(attempt.time_limit_seconds), self._sending:
+                self._in_flight = sending
+                receipt: Receipt = await self._sends.handle(sending, message)
+                return receipt
+        except TimeoutError:
+            if not sending.may_have_left:
+                raise NotConnected("The session did not take the message in time.") from None
+            raise Unconfirmed("WhatsApp's answer was lost.") from None
+
+    async def execute(self, operation: Operation[Result]) -> Result:
+        self._require_right_to_act()
+        try:
+            answer: Result = await self._operations.handle(self, operation)
+        except VerbFailed as error:
+            raise InvalidRequest(f"WhatsApp refused: {error.text}") from error
+        except NodeChildGone as error:
+            raise SessionUnavailable(sentence_of(error)) from None
+        return answer
+
+    async def events(self) -> AsyncIterator[ReportedEvent]:
+        reported_up_to = 0
+        while not self._closed:
+            self._wakeup.clear()
+            if unstored := self._next_state() or self._next_identity():
+                yield unstored
+                continue
+            stored = await self._context.store.events(self.spec.instance_id, after=reported_up_to)
+            for event in stored:
+                if change := self._next_state():
+                    yield change
+                reported_up_to = event.id
+                delete = partial(self._context.store.delete_event, self.spec.instance_id, event.id)
+                *facts, last = await events_of(event, self) or (None,)
+                for number, fact in enumerate(facts):
+                    yield ReportedEvent(fact, f"{event.id}.{number}", _acknowledge_nothing)
+                if last is None:
+                    await delete()
+                else:
+                    yield ReportedEvent(last, str(event.id), delete)
+            if not stored:
+                await self._wakeup.wait()
+
+    async def call(self, verb: str, **arguments: Json) -> Json:
+        """Runs a verb on the connected client; raises NotConnected or VerbFailed."""
+        return await self.supervisor.execute(verb, **arguments)
+
+    async def picture(self, source: str) -> str:
+        """Returns the picture that a caller named, as base64 of a JPEG; raises a CallerError."""
+        return b64encode(await self._context.picture(self.spec.instance_id, source)).decode()
+
+    async def deliver(self, sending: _Sending, jid: str, message: Fields) -> Receipt:
+        """Sends a message under its own id; returns when WhatsApp has acknowledged it.
+
+        When the answer is lost, it waits for a receipt, until the caller's time limit.
+        """
+        attempt, store = sending.attempt, self._context.store
+        if self.supervisor.state is not ConnectionState.CONNECTED:
+            raise NotConnected(self.supervisor.state.sentence)
+        whatsapp_id = whatsapp_id_of(self.spec.instance_id, attempt.message_id)
+        if whatsapp_id != attempt.message_id:
+            await store.add_send(self.spec.instance_id, whatsapp_id, attempt.message_id)
+        self._require_right_to_act()
+        before = self.supervisor.ratchets
+        sending.may_have_left, sending.whatsapp_id = True, whatsapp_id
+        try:
+            await self.supervisor.execute_raw(
+                "send",
+                chat=jid,
+                id=whatsapp_id,
+                message=message,
+                seconds=attempt.time_limit_seconds * _SHARE_OF_CHILD,
+            )
+        except NodeChildGone:
+            # No message leaves before the keys that encrypted it are committed.
+            if self.supervisor.ratchets == before and not jid.endswith(_UNENCRYPTED):
+                raise NotConnected("The session's process ended before it was sent.") from None
+            await sending.received.wait()
+        except VerbFailed as error:
+            failure = self.failure_of(error)
+            if not isinstance(failure, Unconfirmed):
+                raise failure from error
+            await sending.received.wait()
+        return Receipt(whatsapp_id, orjson.dumps({"message": message, "chat": jid}))
+
+    def failure_of(self, error: VerbFailed) -> GatewayError:
+        return failure_of(error, self._context.clock.now())
+
+    async def add_poll(self, provider_id: str, options: Sequence[str]) -> None:
+        await self._context.store.add_poll(self.spec.instance_id, provider_id, options)
+
+    async def poll_options(self, provider_id: str) -> list[str]:
+        return await self._context.store.poll_options(self.spec.instance_id, provider_id)
+
+    async def message_ids(self, provider_ids: Sequence[str]) -> list[str]:
+        """Returns the gateway's id of each message that it sent, WhatsApp's id of each other."""
+        return await self._context.store.message_ids(self.spec.instance_id, provider_ids)
+
+    def close(self) -> None:
+        self._closed = True
+        self._wakeup.set()
+        self.supervisor.close()
+
+    def _require_right_to_act(self) -> None:
+        if self._closed or self._context.clock.monotonic_seconds() >= self.spec.may_act_until():
+            raise NotConnected("The lease of this session lapsed.")
+
+    def _next_state(self) -> ReportedEvent | None:
+        change, self._new_state = self._new_state, None
+        if change is None:
+            return None
+        return ReportedEvent(change, f"state-{secrets.token_hex(8)}", _acknowledge_nothing)
+
+    def _next_identity(self) -> ReportedEvent | None:
+        identity, self._new_identity = self._new_identity, None
+        if identity is None:
+            return None
+        return ReportedEvent(identity, f"identity-{secrets.token_hex(8)}", _acknowledge_nothing)
+
+    def _on_lid(self, lid: str) -> None:
+        """Reports lid and number once per session, for the callbacks of own messages."""
+        if lid != self._lid:
+            self._lid = lid
+            self._new_identity = IdentityLearned(
+                lid, self._context.clock.now(), phone=self.own_phone
+            )
+            self._wakeup.set()
+
+    def _on_events(self, events: Sequence[StoredBody]) -> None:
+        self._wakeup.set()
+        if (sending := self._in_flight) and sending.whatsapp_id:
+            for name, body in events:
+                if name == "Receipt" and sending.whatsapp_id in body["MessageIDs"]:
+                    sending.received.set()
+
+    def _on_state(self, state: ConnectionState, reason: str | None) -> None:
+        connected = state is ConnectionState.CONNECTED
+        self._new_state = ConnectionChanged(
+            state,
+            self._context.clock.now(),
+            phone=self.supervisor.phone if state.is_linked else None,
+            reason=reason or (None if connected else state.sentence),
+        )
+        self._wakeup.set()
+
+
+async def _acknowledge_nothing() -> None:
+    pass
