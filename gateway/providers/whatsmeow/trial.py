@@ -38,12 +38,15 @@ async def _open_store(provider_context: ProviderContext, settings: WhatsmeowSett
     pool = provider_context.library_pool(library_pool_options(settings, folder))
     ended = asyncio.Event()
     deadline = provider_context.clock.monotonic_seconds() + _TIMEOUT_SECONDS
-    async with asyncio.TaskGroup() as group:
-        group.create_task(pool.run_until(ended))
+    # A task group would wrap the reason why the store does not open.
+    serving = asyncio.create_task(pool.run_until(ended), name="library pool of a trial")
+    try:
         child = await Child.start(provider_context.environment, folder, deadline=deadline)
         try:
             store = await pool.admit_visitor()
             return len(await child.call(secrets.token_hex(4), "open_store", store=store))
         finally:
             await child.end()
-            ended.set()
+    finally:
+        ended.set()
+        await serving
