@@ -368,6 +368,32 @@ CREATE FUNCTION public.callback_url_v2(i public.instances, type text) RETURNS te
     end
 $$;
 
+CREATE FUNCTION public.complete_connection_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    new.owner_instance_id := new.instance_id;
+
+new.provider := (select i.provider from instances i where i.id = new.instance_id);
+
+return new;
+
+end
+$$;
+
+CREATE FUNCTION public.create_instance_connection_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into instance_connections (instance_id, owner_instance_id, provider)
+    values (new.id, new.id, new.provider)
+    on conflict (instance_id) do nothing;
+
+return null;
+
+end
+$$;
+
 CREATE FUNCTION public.create_instance_queue_v1() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1129,7 +1155,10 @@ CREATE FUNCTION public.notify_connection_changed_v1() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-    if tg_op = 'INSERT' or row(old.state, old.phone, old.reason) is distinct from row(new.state, new.phone, new.reason) then
+    if tg_op = 'INSERT'
+        or row(old.state, old.phone, old.reason, old.health, old.health_reason)
+            is distinct from row(new.state, new.phone, new.reason, new.health, new.health_reason)
+    then
         perform pg_notify('connection_changed', new.instance_id);
 
 end if;
@@ -1235,6 +1264,7 @@ CREATE TABLE public.message_queue (
     claim_id uuid,
     claimed_at timestamp with time zone,
     parked_for text,
+    connection_id text,
     CONSTRAINT failures_are_explained CHECK (((status <> 'failed'::text) OR (last_error IS NOT NULL))),
     CONSTRAINT known_priority CHECK (((priority >= 0) AND (priority <= 2))),
     CONSTRAINT known_reason_to_park CHECK ((parked_for = ANY (ARRAY['file'::text, 'retry'::text]))),
@@ -1250,6 +1280,8 @@ COMMENT ON COLUMN public.message_queue.claim_id IS 'Made by the worker before it
 COMMENT ON COLUMN public.message_queue.claimed_at IS 'When that claim was made, by the database''s clock.';
 
 COMMENT ON COLUMN public.message_queue.parked_for IS 'What a parked message waits for; it is due at `due_at`, or earlier if its file has come.';
+
+COMMENT ON COLUMN public.message_queue.connection_id IS 'By which its latest attempt went, written before the attempt starts.';
 
 CREATE FUNCTION public.reported_status_v1(q public.message_queue) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1653,6 +1685,18 @@ CREATE TABLE public.chores (
     expires_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.connection_settings (
+    instance_id text NOT NULL,
+    fallback text DEFAULT 'off'::text NOT NULL,
+    missing_receipts integer,
+    of_messages integer,
+    receipt_wait_seconds integer,
+    CONSTRAINT connection_settings_check CHECK ((missing_receipts <= of_messages)),
+    CONSTRAINT connection_settings_fallback_check CHECK ((fallback = ANY (ARRAY['off'::text, 'same-number'::text, 'any'::text])))
+);
+
+COMMENT ON TABLE public.connection_settings IS 'Null, or no row: as the service is set.';
+
 CREATE TABLE public.consents (
     instance_id text NOT NULL,
     phone text NOT NULL,
@@ -1851,12 +1895,50 @@ COMMENT ON COLUMN public.instance_base_urls.reach IS '0: this machine, 1: a priv
 COMMENT ON COLUMN public.instance_base_urls.noted_at IS 'Refreshed at most once a day while the same address is in use.';
 
 CREATE TABLE public.instance_connections (
-    instance_id text NOT NULL,
-    state text NOT NULL,
+    instance_id text,
+    state text,
     phone text,
     reason text,
-    changed_at timestamp with time zone NOT NULL
+    changed_at timestamp with time zone,
+    id text DEFAULT upper(replace((gen_random_uuid())::text, '-'::text, ''::text)) NOT NULL,
+    owner_instance_id text NOT NULL,
+    provider text NOT NULL,
+    settings_ciphertext bytea,
+    settings_key_id text,
+    "position" integer DEFAULT 1 NOT NULL,
+    last_error text,
+    last_error_at timestamp with time zone,
+    health text DEFAULT 'unknown'::text NOT NULL,
+    health_reason text,
+    health_since timestamp with time zone,
+    checked_at timestamp with time zone,
+    latency_ms integer,
+    error_rate real,
+    repairs integer DEFAULT 0 NOT NULL,
+    next_repair_at timestamp with time zone,
+    reported bigint DEFAULT 0 NOT NULL,
+    stored bigint DEFAULT 0 NOT NULL,
+    processed bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT active_for_its_owner CHECK ((instance_id = owner_instance_id)),
+    CONSTRAINT known_health CHECK ((health = ANY (ARRAY['healthy'::text, 'unhealthy'::text, 'recovering'::text, 'unknown'::text]))),
+    CONSTRAINT sealed_settings_have_a_key CHECK (((settings_ciphertext IS NULL) = (settings_key_id IS NULL)))
 );
+
+COMMENT ON COLUMN public.instance_connections.instance_id IS 'The instance whose active connection it is; null on a standby.';
+
+COMMENT ON COLUMN public.instance_connections.state IS 'The last one that a session reported; null before the first.';
+
+COMMENT ON COLUMN public.instance_connections.owner_instance_id IS 'The instance that owns the connection.';
+
+COMMENT ON COLUMN public.instance_connections.settings_ciphertext IS 'The settings of the provider, encrypted; null: instances.provider_settings, until they are sealed.';
+
+COMMENT ON COLUMN public.instance_connections.health IS 'Its circuit breaker: healthy is closed, unhealthy open, recovering half-open.';
+
+COMMENT ON COLUMN public.instance_connections.error_rate IS 'The share of the latest checks that failed.';
+
+COMMENT ON COLUMN public.instance_connections.repairs IS 'How often it was opened again since it was well.';
+
+COMMENT ON COLUMN public.instance_connections.reported IS 'Events that its sessions reported; stored and processed count these.';
 
 CREATE TABLE public.instance_leases (
     instance_id text NOT NULL,
@@ -1955,7 +2037,8 @@ CREATE TABLE public.message_attempts (
     ended_at timestamp with time zone NOT NULL,
     outcome text NOT NULL,
     error text,
-    duration_seconds double precision GENERATED ALWAYS AS ((EXTRACT(epoch FROM (ended_at - started_at)))::double precision) STORED
+    duration_seconds double precision GENERATED ALWAYS AS ((EXTRACT(epoch FROM (ended_at - started_at)))::double precision) STORED,
+    connection_id text
 );
 
 CREATE TABLE public.message_ids (
@@ -2009,6 +2092,7 @@ CREATE TABLE public.messages (
     failed_at timestamp with time zone,
     error text,
     sent_files text,
+    connection_id text,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['canceled'::text, 'failed'::text, 'received'::text, 'sent'::text])))
 )
 PARTITION BY RANGE (recorded_at);
@@ -2106,6 +2190,7 @@ CREATE TABLE public.messages_default (
     failed_at timestamp with time zone,
     error text,
     sent_files text,
+    connection_id text,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['canceled'::text, 'failed'::text, 'received'::text, 'sent'::text])))
 );
 
@@ -2119,7 +2204,8 @@ CREATE TABLE public.nodes (
     opens_payloads boolean DEFAULT false NOT NULL,
     role text,
     version text,
-    described_life uuid
+    described_life uuid,
+    connections_life uuid
 );
 
 COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: an earlier one can no longer renew.';
@@ -2133,6 +2219,8 @@ COMMENT ON COLUMN public.nodes.role IS 'What the process does: all, api, sender 
 COMMENT ON COLUMN public.nodes.version IS 'Of the program.';
 
 COMMENT ON COLUMN public.nodes.described_life IS 'The process whose role and version these are: one of the release before writes neither.';
+
+COMMENT ON COLUMN public.nodes.connections_life IS 'The process that knows connections: one of the release before does not write it.';
 
 CREATE TABLE public.payload_seals (
     account_id text NOT NULL,
@@ -2690,6 +2778,9 @@ ALTER TABLE ONLY public.chats
 ALTER TABLE ONLY public.chores
     ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.connection_settings
+    ADD CONSTRAINT connection_settings_pkey PRIMARY KEY (instance_id);
+
 ALTER TABLE ONLY public.consents
     ADD CONSTRAINT consents_pkey PRIMARY KEY (instance_id, phone);
 
@@ -2736,7 +2827,7 @@ ALTER TABLE ONLY public.instance_base_urls
     ADD CONSTRAINT instance_base_urls_pkey PRIMARY KEY (instance_id);
 
 ALTER TABLE ONLY public.instance_connections
-    ADD CONSTRAINT instance_connections_pkey PRIMARY KEY (instance_id);
+    ADD CONSTRAINT instance_connections_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.instance_leases
     ADD CONSTRAINT instance_leases_pkey PRIMARY KEY (instance_id);
@@ -2785,6 +2876,9 @@ ALTER TABLE ONLY public.messages_default
 
 ALTER TABLE ONLY public.nodes
     ADD CONSTRAINT nodes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.instance_connections
+    ADD CONSTRAINT one_active_connection UNIQUE (instance_id);
 
 ALTER TABLE ONLY public.payload_seals
     ADD CONSTRAINT payload_seals_pkey PRIMARY KEY (account_id);
@@ -2888,6 +2982,8 @@ CREATE INDEX audit_log_of_account ON public.audit_log USING btree (account_id, i
 CREATE INDEX chat_tags_of_tag ON public.chat_tags USING btree (instance_id, tag_id);
 
 CREATE INDEX chats_latest ON public.chats USING btree (instance_id, last_message_at DESC, phone) WHERE (NOT hidden);
+
+CREATE INDEX connections_of_instance ON public.instance_connections USING btree (owner_instance_id, "position");
 
 CREATE UNIQUE INDEX contacts_in_order ON public.contacts USING btree (instance_id, "position");
 
@@ -3057,15 +3153,19 @@ CREATE TRIGGER account_changed AFTER DELETE OR UPDATE ON public.accounts FOR EAC
 
 CREATE TRIGGER api_key_changed AFTER INSERT OR DELETE OR UPDATE ON public.api_keys FOR EACH ROW EXECUTE FUNCTION public.notify_api_key_changed_v1();
 
-CREATE TRIGGER connection_changed AFTER INSERT OR UPDATE ON public.instance_connections FOR EACH ROW EXECUTE FUNCTION public.notify_connection_changed_v1();
+CREATE TRIGGER connection_changed AFTER INSERT OR UPDATE ON public.instance_connections FOR EACH ROW WHEN ((new.instance_id IS NOT NULL)) EXECUTE FUNCTION public.notify_connection_changed_v1();
+
+CREATE TRIGGER connection_completed BEFORE INSERT ON public.instance_connections FOR EACH ROW WHEN ((new.owner_instance_id IS NULL)) EXECUTE FUNCTION public.complete_connection_v1();
 
 CREATE TRIGGER foreign_retry_skipped BEFORE UPDATE ON public.webhook_dead_letters FOR EACH ROW WHEN (((new.webhook_id <> '00000000-0000-0000-0000-000000000000'::uuid) AND (new.status = 'processing'::text) AND (old.status <> 'processing'::text) AND (NOT (new.retried_at IS DISTINCT FROM old.retried_at)))) EXECUTE FUNCTION public.skip_foreign_retry_v1();
 
 CREATE TRIGGER instance_changed AFTER INSERT OR DELETE OR UPDATE ON public.instances FOR EACH ROW EXECUTE FUNCTION public.notify_instance_changed_v1();
 
+CREATE TRIGGER instance_has_a_connection AFTER INSERT ON public.instances FOR EACH ROW EXECUTE FUNCTION public.create_instance_connection_v1();
+
 CREATE TRIGGER instance_has_a_line AFTER INSERT ON public.instances FOR EACH ROW EXECUTE FUNCTION public.create_instance_queue_v1();
 
-CREATE TRIGGER linking_decided AFTER INSERT OR UPDATE ON public.instance_connections FOR EACH ROW WHEN ((new.state = ANY (ARRAY['connected'::text, 'unpaired'::text, 'logged_out'::text, 'banned'::text]))) EXECUTE FUNCTION public.decide_linking_v1();
+CREATE TRIGGER linking_decided AFTER INSERT OR UPDATE OF state ON public.instance_connections FOR EACH ROW WHEN ((new.state = ANY (ARRAY['connected'::text, 'unpaired'::text, 'logged_out'::text, 'banned'::text]))) EXECUTE FUNCTION public.decide_linking_v1();
 
 CREATE TRIGGER media_leaves_a_note AFTER DELETE ON public.media REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.note_deleted_media_v1();
 
@@ -3094,6 +3194,9 @@ ALTER TABLE ONLY public.callback_settings
 ALTER TABLE ONLY public.chat_tags
     ADD CONSTRAINT chat_tags_instance_id_tag_id_fkey FOREIGN KEY (instance_id, tag_id) REFERENCES public.tags(instance_id, id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.connection_settings
+    ADD CONSTRAINT connection_settings_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.event_log_expiry
     ADD CONSTRAINT event_log_expiry_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
@@ -3114,6 +3217,9 @@ ALTER TABLE ONLY public.instance_base_urls
 
 ALTER TABLE ONLY public.instance_connections
     ADD CONSTRAINT instance_connections_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.instance_connections
+    ADD CONSTRAINT instance_connections_owner_instance_id_fkey FOREIGN KEY (owner_instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.instance_leases
     ADD CONSTRAINT instance_leases_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

@@ -4,7 +4,7 @@ import os
 import uuid
 from dataclasses import dataclass
 
-from gateway.instances.provider_settings import open_settings
+from gateway.instances.provider_settings import settings_of
 from gateway.providers.loading import load_provider
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.provider_selection import secret_settings_of
@@ -93,8 +93,8 @@ def build_sessions(
         providers={name: load_provider(name) for name in node.engines},
         engines=node.engines,
         proxy_of=lambda instance: unseal_proxy(instance.sealed_proxy, node.vault),
-        settings_of=lambda instance: open_settings(
-            instance.provider_settings, secret_settings_of(instance.provider), node.vault
+        settings_of=lambda instance: settings_of(
+            instance, secret_settings_of(instance.provider), node.vault
         ),
         clock=clock,
     )

@@ -18,18 +18,24 @@ class _Started:
     id: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Start:
+    row: ClaimedMessage
+    connection_id: str | None
+
+
 class Starter:
     """Starts attempts, one statement for all workers of this process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batch = Batch[ClaimedMessage, bool](self._flush)
+        self._batch = Batch[_Start, bool](self._flush)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
-    async def start(self, claimed: ClaimedMessage) -> bool:
-        """Says whether the message may be sent now.
+    async def start(self, claimed: ClaimedMessage, connection_id: str | None = None) -> bool:
+        """Stores by which connection the attempt goes, and says whether it may begin now.
 
         False if the message was canceled or has expired, if the queue is paused or on hold, if
         this node lost the lease, or if a later claim took the row.
@@ -38,9 +44,10 @@ class Starter:
             DatabaseUnavailable: the attempt may have been committed as started. The message must
                 not be sent.
         """
-        return await self._batch.submit(claimed)
+        return await self._batch.submit(_Start(claimed, connection_id))
 
-    async def _flush(self, rows: list[ClaimedMessage]) -> Sequence[bool]:
+    async def _flush(self, starts: list[_Start]) -> Sequence[bool]:
+        rows = [start.row for start in starts]
         started = await self._database.fetch_all(
             _Started,
             _START_ATTEMPTS,
@@ -48,6 +55,7 @@ class Starter:
             ids=[row.id for row in rows],
             epochs=[row.claimed_epoch for row in rows],
             claim_ids=[row.claim_id for row in rows],
+            connection_ids=[start.connection_id for start in starts],
         )
         started_rows = {(row.instance_id, row.id) for row in started}
         return [(row.instance_id, row.id) in started_rows for row in rows]

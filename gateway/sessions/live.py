@@ -21,6 +21,8 @@ class LiveSession:
     can_repeat_send: bool
     leases: Leases
     clock: Clock
+    connection_id: str | None = None
+    """The connection that the session is of; each attempt names it."""
     closed: bool = False
     unused: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -166,7 +166,13 @@ class Opener:
                 )
                 session = await opened.enter_async_context(engine.open_session(spec))
             owned.live = LiveSession(
-                instance, lease.epoch, session, provider.can_repeat_send, self._leases, self._clock
+                instance,
+                lease.epoch,
+                session,
+                provider.can_repeat_send,
+                self._leases,
+                self._clock,
+                connection_id=instance.connection_id,
             )
             owned.reopening.clear()
             owned.opened.set()

@@ -460,14 +460,15 @@ where m.claim_id is not distinct from s.claim_id and m.claimed_epoch is not null
 -- Returns the rows whose attempt may begin; without its row, a worker must not call the provider.
 -- Skips locked rows: a message that a caller is canceling does not start. The id of the claim makes
 -- sure that no later claim of the same epoch took the row. A message that expired during the pause
--- does not start; the next claim brings it again, as expired. No index has the columns that are set, so
+-- does not start; the next claim brings it again, as expired. The attempt names its connection. No index has the columns that are set, so
 -- the new row version stays in its page.
 with ready as materialized (
     -- Locks the leases and the claimed messages of queues that may move.
-    select m.instance_id, m.id
+    select m.instance_id, m.id, s.connection_id
     from unnest(
-        %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[], %(claim_ids)s::uuid[]
-    ) as s (instance_id, id, epoch, claim_id)
+        %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[], %(claim_ids)s::uuid[],
+        %(connection_ids)s::text[]
+    ) as s (instance_id, id, epoch, claim_id, connection_id)
     join instance_leases l on l.instance_id = s.instance_id and l.epoch = s.epoch
     join instance_lines n
         on n.instance_id = s.instance_id and n.connected and not n.paused
@@ -483,7 +484,7 @@ with ready as materialized (
     for update of l, m skip locked
 )
 update message_queue m
-set attempt_started_at = now(), attempts = m.attempts + 1
+set attempt_started_at = now(), attempts = m.attempts + 1, connection_id = r.connection_id
 from ready r
 where m.instance_id = r.instance_id and m.id = r.id
 returning m.instance_id, m.id;
@@ -550,11 +551,12 @@ with done as (
     insert into messages (
         instance_id, message_id, recorded_at, created_at, attempt_started_at, sent_at,
         sequence_number, version, attempts, from_me, status, zaap_id, provider_message_id, phone,
-        type, payload, provider_data, sent_files
+        type, payload, provider_data, sent_files, connection_id
     )
     select instance_id, message_id, now(), created_at, attempt_started_at, now(),
            sequence_number, version, attempts, true, 'sent', zaap_id,
-           nullif(provider_message_id, message_id), phone, type, payload, provider_data, sent_files
+           nullif(provider_message_id, message_id), phone, type, payload, provider_data, sent_files,
+           connection_id
     from removed
 ), ids as (
     -- Stores their ids.
@@ -620,11 +622,13 @@ with before as (
     where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
         and m.claim_id is not distinct from %(claim_id)s::uuid
-    returning m.instance_id, m.message_id, m.phone, before.started_at
+    returning m.instance_id, m.message_id, m.phone, m.connection_id, before.started_at
 ), attempt as (
     -- Stores the attempt.
-    insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
-    select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
+    insert into message_attempts (
+        instance_id, message_id, started_at, ended_at, outcome, error, connection_id
+    )
+    select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text, connection_id
     from failed
     where started_at is not null
     on conflict do nothing
@@ -668,11 +672,13 @@ with lease as materialized (
     where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
         and m.claim_id is not distinct from %(claim_id)s::uuid
-    returning m.instance_id, m.message_id, before.started_at
+    returning m.instance_id, m.message_id, m.connection_id, before.started_at
 ), attempt as (
     -- Stores the attempt.
-    insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
-    select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
+    insert into message_attempts (
+        instance_id, message_id, started_at, ended_at, outcome, error, connection_id
+    )
+    select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text, connection_id
     from returned
     where started_at is not null
     on conflict do nothing
@@ -1131,10 +1137,10 @@ with chosen as (
     -- Stores them in history as failed.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, failed_at, sequence_number, version,
-        attempts, from_me, status, error, zaap_id, phone, type, payload
+        attempts, from_me, status, error, zaap_id, phone, type, payload, connection_id
     )
     select instance_id, message_id, now(), created_at, updated_at, sequence_number, version,
-           attempts, true, 'failed', last_error, zaap_id, phone, type, payload
+           attempts, true, 'failed', last_error, zaap_id, phone, type, payload, connection_id
     from removed
 ), ids as (
     -- Stores their ids.

@@ -37,6 +37,7 @@ _WHATSMEOW = "needs the library; the store repeats it until it is answered"
 _SIGN_IN = (
     "only a person who signs in, or `gateway users`, runs it; tests/postgres/test_sign_in.py does"
 )
+_CONNECTION = "tests/postgres/test_connections.py runs it"
 _API_KEY = "needs an API key; tests/service/test_api_keys.py runs it"
 _LINK = "needs a phone that is not linked; tests/postgres/test_phone_links.py runs it"
 _PANEL = "only a page of the panel runs it; tests/service/panel/test_chats.py does"
@@ -60,6 +61,18 @@ NOT_DRIVEN: dict[str, str] = {
             "traffic",
             "users",
             "webhooks",
+        )
+    },
+    **{
+        f"connections/{name}": _CONNECTION
+        for name in (
+            "add_standby",
+            "change_connection_settings",
+            "count_older_nodes",
+            "delete_standby",
+            "find_connection_settings",
+            "list_connections",
+            "lock_connections",
         )
     },
     **{

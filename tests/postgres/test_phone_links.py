@@ -49,6 +49,7 @@ async def report(
             "state": state,
             "phone": phone,
             "reason": None,
+            "error": None,
             "at": at or datetime.now(UTC),
             "chat": "connection",
             "type": "ConnectedCallback",
