@@ -984,6 +984,26 @@ CREATE FUNCTION public.further_callback_id_v1(webhook_id uuid, event_id uuid) RE
     select md5(webhook_id::text || event_id::text)::uuid
 $$;
 
+CREATE FUNCTION public.is_first_contact_v1(of_instance text, named text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $_$
+    select (named ~ '^[0-9]+$' or named like '%@lid') and not exists (
+        select from chats c
+        where c.instance_id = of_instance and c.phone = any(queue_names_v1(of_instance, named))
+            and c.last_message_at > 'epoch'
+    )
+$_$;
+
+CREATE FUNCTION public.is_withheld_v1(of_instance text, named text, until timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select until > now() and is_first_contact_v1(of_instance, named) or exists (
+        select from message_queue q
+        where q.instance_id = of_instance and q.phone = any(queue_names_v1(of_instance, named))
+            and q.withheld_for is not null and q.status = 'scheduled'
+    )
+$$;
+
 CREATE FUNCTION public.known_chat_v1(of_instance text, named text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -1265,10 +1285,13 @@ CREATE TABLE public.message_queue (
     claimed_at timestamp with time zone,
     parked_for text,
     connection_id text,
+    withheld_for text,
+    deferrals smallint DEFAULT 0 NOT NULL,
     CONSTRAINT failures_are_explained CHECK (((status <> 'failed'::text) OR (last_error IS NOT NULL))),
     CONSTRAINT known_priority CHECK (((priority >= 0) AND (priority <= 2))),
     CONSTRAINT known_reason_to_park CHECK ((parked_for = ANY (ARRAY['file'::text, 'retry'::text]))),
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['behind'::text, 'failed'::text, 'parked'::text, 'pending'::text, 'processing'::text, 'scheduled'::text]))),
+    CONSTRAINT message_queue_withheld_for_check CHECK ((withheld_for = ANY (ARRAY['first_contact'::text, 'refused_contact'::text]))),
     CONSTRAINT only_processing_starts CHECK (((attempt_started_at IS NULL) OR (status = 'processing'::text))),
     CONSTRAINT parked_for_a_reason CHECK (((status = 'parked'::text) = (parked_for IS NOT NULL))),
     CONSTRAINT processing_is_claimed CHECK (((status = 'processing'::text) = (claimed_epoch IS NOT NULL)))
@@ -1282,6 +1305,10 @@ COMMENT ON COLUMN public.message_queue.claimed_at IS 'When that claim was made, 
 COMMENT ON COLUMN public.message_queue.parked_for IS 'What a parked message waits for; it is due at `due_at`, or earlier if its file has come.';
 
 COMMENT ON COLUMN public.message_queue.connection_id IS 'By which its latest attempt went, written before the attempt starts.';
+
+COMMENT ON COLUMN public.message_queue.withheld_for IS 'Why a scheduled message waits: WhatsApp refused it, or would; null: its caller chose the time.';
+
+COMMENT ON COLUMN public.message_queue.deferrals IS 'How many attempts in a row did not count; the pause grows with them.';
 
 CREATE FUNCTION public.reported_status_v1(q public.message_queue) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1962,6 +1989,8 @@ CREATE TABLE public.instance_lines (
     queue_order text,
     unknown_quote text,
     pause_changed_at timestamp with time zone,
+    first_contacts_until timestamp with time zone,
+    first_contacts_reason text,
     CONSTRAINT known_hold_kind CHECK ((hold_kind = ANY (ARRAY['daily_limit'::text, 'linking'::text, 'restricted'::text]))),
     CONSTRAINT known_order CHECK ((queue_order = ANY (ARRAY['chat'::text, 'strict'::text]))),
     CONSTRAINT known_unknown_quote CHECK ((unknown_quote = ANY (ARRAY['omit'::text, 'quote'::text])))
@@ -1977,6 +2006,8 @@ COMMENT ON COLUMN public.instance_lines.queue_order IS 'Null: the service''s own
 COMMENT ON COLUMN public.instance_lines.unknown_quote IS 'Null: the service''s own setting.';
 
 COMMENT ON COLUMN public.instance_lines.pause_changed_at IS 'When the queue was paused or resumed last; null: before this was noted.';
+
+COMMENT ON COLUMN public.instance_lines.first_contacts_until IS 'Until then WhatsApp lets the number write to known chats only.';
 
 CREATE TABLE public.instance_removals (
     instance_id text NOT NULL,
@@ -2989,6 +3020,8 @@ CREATE UNIQUE INDEX contacts_in_order ON public.contacts USING btree (instance_i
 
 CREATE INDEX event_tickets_by_age ON public.event_tickets USING btree (expires_at);
 
+CREATE INDEX first_contact_holds ON public.instance_lines USING btree (instance_id) WHERE (first_contacts_until IS NOT NULL);
+
 CREATE INDEX further_delivery_queues_address ON public.further_delivery_queues USING btree (address) WHERE (address IS NOT NULL);
 
 CREATE INDEX further_delivery_queues_claimed ON public.further_delivery_queues USING btree (claimed_by) WHERE (claimed_by IS NOT NULL);
@@ -3046,6 +3079,8 @@ CREATE INDEX message_queue_parked ON public.message_queue USING btree (instance_
 CREATE INDEX message_queue_scheduled ON public.message_queue USING btree (due_at) WHERE (status = 'scheduled'::text);
 
 CREATE INDEX message_queue_track_id ON public.message_queue USING btree (instance_id, ((payload ->> 'track_id'::text))) WHERE ((payload ->> 'track_id'::text) IS NOT NULL);
+
+CREATE INDEX message_queue_withheld ON public.message_queue USING btree (instance_id, phone) WHERE ((withheld_for IS NOT NULL) AND (status = 'scheduled'::text));
 
 CREATE INDEX message_receipts_by_age ON public.message_receipts USING btree (recorded_at);
 

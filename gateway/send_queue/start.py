@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gateway.batching import Batch
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.send_queue.claim import ClaimedMessage
+from gateway.send_queue.claim_cursor import ClaimedMessage
 
 _START_ATTEMPTS = query("send_queue", "start_attempts")
 

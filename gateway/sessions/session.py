@@ -21,9 +21,10 @@ SendFailure = NotConnected | Restricted | TryAgainLater | Refused | Unconfirmed
 """What a session may raise from `send`, and what the queue then does:
 
 - NotConnected: nothing was sent. The message waits, and no attempt is counted.
-- Restricted: WhatsApp limits the number. The queue is held until the time that the error names,
-  and no attempt is counted.
-- TryAgainLater: nothing was sent, and a later attempt may succeed. The attempt is counted.
+- Restricted: WhatsApp limits the number. What the error has in its reach (the chat, first contacts
+  or the queue) waits until the time that it names, and no attempt is counted.
+- TryAgainLater: nothing was sent, and a later attempt may succeed. The chat waits, or the queue if
+  the error says so. The attempt is counted unless the error says no.
 - Refused: WhatsApp will never accept this message. It fails.
 - Unconfirmed: it may have been sent. It fails, unless the provider `can_repeat_send`.
 

@@ -34,7 +34,7 @@ from gateway.instances.creation import Registry
 from gateway.instances.provider_settings import seal_settings, settings_of
 from gateway.instances.store import Instance, Instances
 from gateway.instances.tokens import TokenVault
-from gateway.send_queue.claim import ClaimCursor
+from gateway.send_queue.claim_cursor import ClaimCursor
 from gateway.send_queue.outcome import Failed, Retried
 from tests.fixtures.previous import PREVIOUS_QUERIES
 from tests.fixtures.queue import add_instance_rows, rows, running_node, taken

@@ -15,6 +15,7 @@ from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import (
     CallerError,
+    GatewayError,
     InvalidRequest,
     NotConnected,
     SessionUnavailable,
@@ -174,12 +175,16 @@ class WhatsmeowSession:
             # The message may have arrived: a receipt would prove it.
             await sending.received.wait()
         except VerbFailed as error:
-            failure = failure_of(error, may_have_left=sending.provider_id is not None)
+            failure = self.failure_of(error, may_have_left=sending.provider_id is not None)
             if not isinstance(failure, Unconfirmed):
                 raise failure from error
             await sending.received.wait()
         assert sending.provider_id
         return Receipt(sending.provider_id, orjson.dumps({"message": message, "chat": jid}))
+
+    def failure_of(self, error: VerbFailed, *, may_have_left: bool) -> GatewayError:
+        """Returns the error that `send` raises; *may_have_left*: the message had its id."""
+        return failure_of(error, may_have_left=may_have_left, now=self._context.clock.now())
 
     async def add_poll(self, provider_id: str, options: Sequence[str]) -> None:
         await self._context.store.add_poll(self.spec.instance_id, provider_id, options)

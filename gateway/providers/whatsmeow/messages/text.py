@@ -4,7 +4,6 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.spellings import is_group
 from gateway.contract.zapi.messages.text import SendLink, SendText
 from gateway.contract.zapi.status import ReplyStatusText, SendTextStatus
-from gateway.providers.whatsmeow.failures import failure_of
 from gateway.providers.whatsmeow.jids import chat_of, jid_of, text_of
 from gateway.providers.whatsmeow.messages.parts import (
     base64_of,
@@ -48,7 +47,7 @@ async def _everyone(outgoing: SendContext, message: SendText) -> list[str]:
     try:
         group = await outgoing.session.call("group", jid=jid_of(message.phone))
     except VerbFailed as error:
-        raise failure_of(error, may_have_left=False) from error
+        raise outgoing.session.failure_of(error, may_have_left=False) from error
     return [chat_of(text_of(each["JID"]) or "") for each in group.get("Participants", ())]
 
 
