@@ -190,7 +190,11 @@ class Opener:
         events = live.session.events()
         async with self._inbound.receiving(live) as intake:
             while reported := await owned.next_event(events):
-                await intake.store(reported)
+                live.events.reported += 1
+                if await intake.store(reported):
+                    live.events.stored += 1
+                else:
+                    live.events.reported -= 1  # an earlier session reported it
                 self._follow_connection(owned, live, reported.event)
                 self._subscribers.publish(live.instance, reported.event)
                 await self._acknowledge(reported)
@@ -207,6 +211,7 @@ class Opener:
     def _follow_connection(self, owned: OwnedLease, live: LiveSession, event: Event) -> None:
         if not isinstance(event, ConnectionChanged):
             return
+        live.state = event.state
         if event.state is ConnectionState.CONNECTED and not owned.is_releasing:
             self.connected.add(live)
         else:

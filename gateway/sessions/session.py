@@ -112,6 +112,17 @@ class Session(Protocol):
         """
         ...
 
+    async def check_health(self) -> None:
+        """Asks WhatsApp, or what stands for it, for an answer; returns when it came.
+
+        The gateway calls it while the session reports CONNECTED, and limits and measures the time.
+
+        Raises:
+            Refused: WhatsApp answered that it refuses this session.
+            NotConnected: no answer came, or the session is not connected.
+        """
+        ...
+
     def events(self) -> AsyncIterator[ReportedEvent]:
         """Yields events in the order in which they happened, until the session is closed.
 

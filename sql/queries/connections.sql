@@ -78,3 +78,60 @@ from instance_connections c
 join instances i on i.id = c.instance_id
 where c.settings_key_id is null
 limit %(max_count)s::int;
+
+-- name: find_event_counts
+select c.instance_id, c.reported, c.stored, c.processed
+from instance_connections c
+where c.instance_id = any(%(instance_ids)s::text[]);
+
+-- name: find_missing_receipts
+-- The connections of which too many of the latest accepted messages have no receipt. Only messages to people
+-- count, which went by this connection and have had the time. Parameters are the rule of the service.
+with rule as (
+    -- The rule of each instance.
+    select w.instance_id, w.connection_id,
+           coalesce(s.missing_receipts, %(missing_receipts)s::int) as missing_receipts,
+           coalesce(s.of_messages, %(of_messages)s::int) as of_messages,
+           coalesce(s.receipt_wait_seconds, %(wait_seconds)s::int) as wait_seconds
+    from unnest(%(instance_ids)s::text[], %(connection_ids)s::text[]) as w (instance_id, connection_id)
+    left join connection_settings s on s.instance_id = w.instance_id
+)
+select r.instance_id, m.missing, r.of_messages, r.wait_seconds
+from rule r
+cross join lateral (
+    select count(*) as messages,
+           count(*) filter (where coalesce(a.delivered_at, a.read_at, a.played_at) is null) as missing
+    from (
+        select e.delivered_at, e.read_at, e.played_at
+        from messages e
+        where e.instance_id = r.instance_id and e.from_me and e.status = 'sent'
+            and e.connection_id = r.connection_id and (e.phone ~ '^[0-9]+$' or e.phone like '%%@lid')
+            and e.recorded_at > now() - interval '7 days'
+            and e.recorded_at <= now() - make_interval(secs => r.wait_seconds)
+        order by e.recorded_at desc
+        limit r.of_messages
+    ) a
+) m
+where r.missing_receipts > 0 and m.messages = r.of_messages and m.missing >= r.missing_receipts;
+
+-- name: record_health
+-- Stores what a node found of the connections whose leases have these epochs.
+update instance_connections c
+set health = w.health, health_reason = w.reason, health_since = w.since, checked_at = w.checked_at,
+    latency_ms = w.latency_ms, error_rate = w.error_rate, repairs = w.repairs,
+    next_repair_at = w.next_repair_at, reported = w.reported, stored = w.stored, processed = w.processed,
+    last_error = case when w.health = 'unknown' then c.last_error else coalesce(w.reason, c.last_error) end,
+    last_error_at = case
+        when w.health = 'unknown' or w.reason is null then c.last_error_at else w.checked_at
+    end
+from unnest(
+    %(instance_ids)s::text[], %(epochs)s::bigint[], %(healths)s::text[], %(reasons)s::text[],
+    %(sinces)s::timestamptz[], %(checked_ats)s::timestamptz[], %(latencies_ms)s::int[],
+    %(error_rates)s::real[], %(repairs)s::int[], %(next_repair_ats)s::timestamptz[],
+    %(reported)s::bigint[], %(stored)s::bigint[], %(processed)s::bigint[]
+) as w (
+    instance_id, epoch, health, reason, since, checked_at, latency_ms, error_rate, repairs,
+    next_repair_at, reported, stored, processed
+)
+join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
+where c.instance_id = w.instance_id;

@@ -597,6 +597,9 @@ class Phone:
     async def execute(self, operation: Operation[Answer]) -> Answer:
         raise NotImplementedError
 
+    async def check_health(self) -> None:
+        pass
+
     async def events(self) -> AsyncIterator[ReportedEvent]:
         raise NotImplementedError
         yield
