@@ -212,7 +212,7 @@ with mine as materialized (
     union all
     select 'connection_unhealthy', x.id, x.health_since, null, 1
     from mine x
-    where x.wanted and x.state = 'connected' and x.connected and x.health = 'unhealthy'
+    where x.wanted and x.state = 'connected' and x.health = 'unhealthy'
     union all
     select 'first_contacts_held', x.id, null, x.first_contacts_until, 1
     from mine x
