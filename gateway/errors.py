@@ -30,7 +30,7 @@
     + SessionUnavailable
   x ProviderError                 WhatsApp or the provider failed to do what was asked
     + NotConnected                keep the message, wait for the session
-    + Restricted                  keep the message, hold the queue until a time
+    + Restricted                  keep the message, hold what is in reach until a time
     + TryAgainLater               keep the message, try again after a delay
     + Refused                     the message failed for good
     + Unconfirmed                 sent, but no answer came
@@ -41,6 +41,7 @@
 """
 
 from datetime import datetime
+from enum import StrEnum
 
 
 class GatewayError(Exception):
@@ -233,20 +234,44 @@ class NotConnected(ProviderError):
     """The session is not connected; the attempt does not count."""
 
 
-class Restricted(ProviderError):
-    """WhatsApp restricts the number: the whole queue waits, and the attempt does not count."""
+class Reach(StrEnum):
+    """Which messages of an instance a failure stops."""
 
-    def __init__(self, reason: str, *, until: datetime) -> None:
+    CHAT = "chat"
+    """Those of the same chat."""
+    FIRST_CONTACTS = "first_contacts"
+    """Those to chats in which no message was sent or received; replies go on."""
+    QUEUE = "queue"
+    """All of them."""
+
+
+class Restricted(ProviderError):
+    """WhatsApp restricts the number: what is in *reach* waits, and the attempt does not count."""
+
+    def __init__(self, reason: str, *, until: datetime, reach: Reach = Reach.QUEUE) -> None:
         super().__init__(reason)
-        self.until = until
+        self.until, self.reach = until, reach
 
 
 class TryAgainLater(ProviderError):
-    """A failure that may pass; without *after_seconds* the gateway's backoff sets the delay."""
+    """A failure that may pass; without *after_seconds* the gateway's backoff sets the delay.
 
-    def __init__(self, reason: str, *, after_seconds: float | None = None) -> None:
+    The chat waits, or with *reach* QUEUE the whole queue. An attempt that does not *count* is
+    repeated until the message expires.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        after_seconds: float | None = None,
+        reach: Reach = Reach.CHAT,
+        counts: bool = True,
+    ) -> None:
+        if reach is Reach.FIRST_CONTACTS:
+            raise ValueError("only Restricted reaches first contacts, because it has an end")
         super().__init__(reason)
-        self.after_seconds = after_seconds
+        self.after_seconds, self.reach, self.counts = after_seconds, reach, counts
 
 
 class Refused(ProviderError):

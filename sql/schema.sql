@@ -495,6 +495,32 @@ return query
 end
 $$;
 
+CREATE FUNCTION public.complete_connection_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    new.owner_instance_id := new.instance_id;
+
+new.provider := (select i.provider from instances i where i.id = new.instance_id);
+
+return new;
+
+end
+$$;
+
+CREATE FUNCTION public.create_instance_connection_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into instance_connections (instance_id, owner_instance_id, provider)
+    values (new.id, new.id, new.provider)
+    on conflict (instance_id) do nothing;
+
+return null;
+
+end
+$$;
+
 CREATE FUNCTION public.create_instance_queue_v1() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1089,6 +1115,26 @@ CREATE FUNCTION public.further_callback_id_v1(webhook_id uuid, event_id uuid) RE
     select md5(webhook_id::text || event_id::text)::uuid
 $$;
 
+CREATE FUNCTION public.is_first_contact_v1(of_instance text, named text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $_$
+    select (named ~ '^[0-9]+$' or named like '%@lid') and not exists (
+        select from chats c
+        where c.instance_id = of_instance and c.phone = any(queue_names_v1(of_instance, named))
+            and c.last_message_at > 'epoch'
+    )
+$_$;
+
+CREATE FUNCTION public.is_withheld_v1(of_instance text, named text, until timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select until > now() and is_first_contact_v1(of_instance, named) or exists (
+        select from message_queue q
+        where q.instance_id = of_instance and q.phone = any(queue_names_v1(of_instance, named))
+            and q.withheld_for is not null and q.status = 'scheduled'
+    )
+$$;
+
 CREATE FUNCTION public.known_chat_v1(of_instance text, named text) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     AS $$
@@ -1388,7 +1434,10 @@ CREATE FUNCTION public.notify_connection_changed_v1() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-    if tg_op = 'INSERT' or row(old.state, old.phone, old.reason) is distinct from row(new.state, new.phone, new.reason) then
+    if tg_op = 'INSERT'
+        or row(old.state, old.phone, old.reason, old.health, old.health_reason)
+            is distinct from row(new.state, new.phone, new.reason, new.health, new.health_reason)
+    then
         perform pg_notify('connection_changed', new.instance_id);
 
 end if;
@@ -1504,10 +1553,14 @@ CREATE TABLE public.message_queue (
     claim_id uuid,
     claimed_at timestamp with time zone,
     parked_for text,
+    connection_id text,
+    withheld_for text,
+    deferrals smallint DEFAULT 0 NOT NULL,
     CONSTRAINT failures_are_explained CHECK (((status <> 'failed'::text) OR (last_error IS NOT NULL))),
     CONSTRAINT known_priority CHECK (((priority >= 0) AND (priority <= 2))),
     CONSTRAINT known_reason_to_park CHECK ((parked_for = ANY (ARRAY['file'::text, 'retry'::text]))),
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['behind'::text, 'failed'::text, 'parked'::text, 'pending'::text, 'processing'::text, 'scheduled'::text]))),
+    CONSTRAINT message_queue_withheld_for_check CHECK ((withheld_for = ANY (ARRAY['first_contact'::text, 'refused_contact'::text]))),
     CONSTRAINT only_processing_starts CHECK (((attempt_started_at IS NULL) OR (status = 'processing'::text))),
     CONSTRAINT parked_for_a_reason CHECK (((status = 'parked'::text) = (parked_for IS NOT NULL))),
     CONSTRAINT processing_is_claimed CHECK (((status = 'processing'::text) = (claimed_epoch IS NOT NULL)))
@@ -1519,6 +1572,12 @@ COMMENT ON COLUMN public.message_queue.claim_id IS 'Made by the worker before it
 COMMENT ON COLUMN public.message_queue.claimed_at IS 'When that claim was made, by the database''s clock.';
 
 COMMENT ON COLUMN public.message_queue.parked_for IS 'What a parked message waits for; it is due at `due_at`, or earlier if its file has come.';
+
+COMMENT ON COLUMN public.message_queue.connection_id IS 'By which its latest attempt went, written before the attempt starts.';
+
+COMMENT ON COLUMN public.message_queue.withheld_for IS 'Why a scheduled message waits: WhatsApp refused it, or would; null: its caller chose the time.';
+
+COMMENT ON COLUMN public.message_queue.deferrals IS 'How many attempts in a row did not count; the pause grows with them.';
 
 CREATE FUNCTION public.reported_status_v1(q public.message_queue) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1979,6 +2038,18 @@ CREATE TABLE public.chores (
     expires_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.connection_settings (
+    instance_id text NOT NULL,
+    fallback text DEFAULT 'off'::text NOT NULL,
+    missing_receipts integer,
+    of_messages integer,
+    receipt_wait_seconds integer,
+    CONSTRAINT connection_settings_check CHECK ((missing_receipts <= of_messages)),
+    CONSTRAINT connection_settings_fallback_check CHECK ((fallback = ANY (ARRAY['off'::text, 'same-number'::text, 'any'::text])))
+);
+
+COMMENT ON TABLE public.connection_settings IS 'Null, or no row: as the service is set.';
+
 CREATE TABLE public.consents (
     instance_id text NOT NULL,
     phone text NOT NULL,
@@ -2177,15 +2248,53 @@ COMMENT ON COLUMN public.instance_base_urls.reach IS '0: this machine, 1: a priv
 COMMENT ON COLUMN public.instance_base_urls.noted_at IS 'Refreshed at most once a day while the same address is in use.';
 
 CREATE TABLE public.instance_connections (
-    instance_id text NOT NULL,
-    state text NOT NULL,
+    instance_id text,
+    state text,
     phone text,
     reason text,
-    changed_at timestamp with time zone NOT NULL,
-    down_since timestamp with time zone
+    changed_at timestamp with time zone,
+    down_since timestamp with time zone,
+    id text DEFAULT upper(replace((gen_random_uuid())::text, '-'::text, ''::text)) NOT NULL,
+    owner_instance_id text NOT NULL,
+    provider text NOT NULL,
+    settings_ciphertext bytea,
+    settings_key_id text,
+    "position" integer DEFAULT 1 NOT NULL,
+    last_error text,
+    last_error_at timestamp with time zone,
+    health text DEFAULT 'unknown'::text NOT NULL,
+    health_reason text,
+    health_since timestamp with time zone,
+    checked_at timestamp with time zone,
+    latency_ms integer,
+    error_rate real,
+    repairs integer DEFAULT 0 NOT NULL,
+    next_repair_at timestamp with time zone,
+    reported bigint DEFAULT 0 NOT NULL,
+    stored bigint DEFAULT 0 NOT NULL,
+    processed bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT active_for_its_owner CHECK ((instance_id = owner_instance_id)),
+    CONSTRAINT known_health CHECK ((health = ANY (ARRAY['healthy'::text, 'unhealthy'::text, 'recovering'::text, 'unknown'::text]))),
+    CONSTRAINT sealed_settings_have_a_key CHECK (((settings_ciphertext IS NULL) = (settings_key_id IS NULL)))
 );
 
+COMMENT ON COLUMN public.instance_connections.instance_id IS 'The instance whose active connection it is; null on a standby.';
+
+COMMENT ON COLUMN public.instance_connections.state IS 'The last one that a session reported; null before the first.';
+
 COMMENT ON COLUMN public.instance_connections.down_since IS 'Since when the session is not connected, whatever state it had meanwhile; null: it is connected, or its state has not changed since this is noted.';
+
+COMMENT ON COLUMN public.instance_connections.owner_instance_id IS 'The instance that owns the connection.';
+
+COMMENT ON COLUMN public.instance_connections.settings_ciphertext IS 'The settings of the provider, encrypted; null: instances.provider_settings, until they are sealed.';
+
+COMMENT ON COLUMN public.instance_connections.health IS 'Its circuit breaker: healthy is closed, unhealthy open, recovering half-open.';
+
+COMMENT ON COLUMN public.instance_connections.error_rate IS 'The share of the latest checks that failed.';
+
+COMMENT ON COLUMN public.instance_connections.repairs IS 'How often it was opened again since it was well.';
+
+COMMENT ON COLUMN public.instance_connections.reported IS 'Events that its sessions reported; stored and processed count these.';
 
 CREATE TABLE public.instance_leases (
     instance_id text NOT NULL,
@@ -2209,6 +2318,8 @@ CREATE TABLE public.instance_lines (
     queue_order text,
     unknown_quote text,
     pause_changed_at timestamp with time zone,
+    first_contacts_until timestamp with time zone,
+    first_contacts_reason text,
     CONSTRAINT known_hold_kind CHECK ((hold_kind = ANY (ARRAY['daily_limit'::text, 'linking'::text, 'restricted'::text]))),
     CONSTRAINT known_order CHECK ((queue_order = ANY (ARRAY['chat'::text, 'strict'::text]))),
     CONSTRAINT known_unknown_quote CHECK ((unknown_quote = ANY (ARRAY['omit'::text, 'quote'::text])))
@@ -2224,6 +2335,8 @@ COMMENT ON COLUMN public.instance_lines.queue_order IS 'Null: the service''s own
 COMMENT ON COLUMN public.instance_lines.unknown_quote IS 'Null: the service''s own setting.';
 
 COMMENT ON COLUMN public.instance_lines.pause_changed_at IS 'When the queue was paused or resumed last; null: before this was noted.';
+
+COMMENT ON COLUMN public.instance_lines.first_contacts_until IS 'Until then WhatsApp lets the number write to known chats only.';
 
 CREATE TABLE public.instance_removals (
     instance_id text NOT NULL,
@@ -2284,7 +2397,8 @@ CREATE TABLE public.message_attempts (
     ended_at timestamp with time zone NOT NULL,
     outcome text NOT NULL,
     error text,
-    duration_seconds double precision GENERATED ALWAYS AS ((EXTRACT(epoch FROM (ended_at - started_at)))::double precision) STORED
+    duration_seconds double precision GENERATED ALWAYS AS ((EXTRACT(epoch FROM (ended_at - started_at)))::double precision) STORED,
+    connection_id text
 );
 
 CREATE TABLE public.message_ids (
@@ -2338,6 +2452,7 @@ CREATE TABLE public.messages (
     failed_at timestamp with time zone,
     error text,
     sent_files text,
+    connection_id text,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['canceled'::text, 'failed'::text, 'received'::text, 'sent'::text])))
 )
 PARTITION BY RANGE (recorded_at);
@@ -2435,6 +2550,7 @@ CREATE TABLE public.messages_default (
     failed_at timestamp with time zone,
     error text,
     sent_files text,
+    connection_id text,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['canceled'::text, 'failed'::text, 'received'::text, 'sent'::text])))
 );
 
@@ -2448,7 +2564,8 @@ CREATE TABLE public.nodes (
     opens_payloads boolean DEFAULT false NOT NULL,
     role text,
     version text,
-    described_life uuid
+    described_life uuid,
+    connections_life uuid
 );
 
 COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: an earlier one can no longer renew.';
@@ -2462,6 +2579,8 @@ COMMENT ON COLUMN public.nodes.role IS 'What the process does: all, api, sender 
 COMMENT ON COLUMN public.nodes.version IS 'Of the program.';
 
 COMMENT ON COLUMN public.nodes.described_life IS 'The process whose role and version these are: one of the release before writes neither.';
+
+COMMENT ON COLUMN public.nodes.connections_life IS 'The process that knows connections: one of the release before does not write it.';
 
 CREATE TABLE public.payload_seals (
     account_id text NOT NULL,
@@ -3055,6 +3174,9 @@ ALTER TABLE ONLY public.chats
 ALTER TABLE ONLY public.chores
     ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.connection_settings
+    ADD CONSTRAINT connection_settings_pkey PRIMARY KEY (instance_id);
+
 ALTER TABLE ONLY public.consents
     ADD CONSTRAINT consents_pkey PRIMARY KEY (instance_id, phone);
 
@@ -3101,7 +3223,7 @@ ALTER TABLE ONLY public.instance_base_urls
     ADD CONSTRAINT instance_base_urls_pkey PRIMARY KEY (instance_id);
 
 ALTER TABLE ONLY public.instance_connections
-    ADD CONSTRAINT instance_connections_pkey PRIMARY KEY (instance_id);
+    ADD CONSTRAINT instance_connections_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.instance_leases
     ADD CONSTRAINT instance_leases_pkey PRIMARY KEY (instance_id);
@@ -3150,6 +3272,9 @@ ALTER TABLE ONLY public.messages_default
 
 ALTER TABLE ONLY public.nodes
     ADD CONSTRAINT nodes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.instance_connections
+    ADD CONSTRAINT one_active_connection UNIQUE (instance_id);
 
 ALTER TABLE ONLY public.payload_seals
     ADD CONSTRAINT payload_seals_pkey PRIMARY KEY (account_id);
@@ -3262,9 +3387,13 @@ CREATE INDEX chat_tags_of_tag ON public.chat_tags USING btree (instance_id, tag_
 
 CREATE INDEX chats_latest ON public.chats USING btree (instance_id, last_message_at DESC, phone) WHERE (NOT hidden);
 
+CREATE INDEX connections_of_instance ON public.instance_connections USING btree (owner_instance_id, "position");
+
 CREATE UNIQUE INDEX contacts_in_order ON public.contacts USING btree (instance_id, "position");
 
 CREATE INDEX event_tickets_by_age ON public.event_tickets USING btree (expires_at);
+
+CREATE INDEX first_contact_holds ON public.instance_lines USING btree (instance_id) WHERE (first_contacts_until IS NOT NULL);
 
 CREATE INDEX further_delivery_queues_address ON public.further_delivery_queues USING btree (address) WHERE (address IS NOT NULL);
 
@@ -3323,6 +3452,8 @@ CREATE INDEX message_queue_parked ON public.message_queue USING btree (instance_
 CREATE INDEX message_queue_scheduled ON public.message_queue USING btree (due_at) WHERE (status = 'scheduled'::text);
 
 CREATE INDEX message_queue_track_id ON public.message_queue USING btree (instance_id, ((payload ->> 'track_id'::text))) WHERE ((payload ->> 'track_id'::text) IS NOT NULL);
+
+CREATE INDEX message_queue_withheld ON public.message_queue USING btree (instance_id, phone) WHERE ((withheld_for IS NOT NULL) AND (status = 'scheduled'::text));
 
 CREATE INDEX message_receipts_by_age ON public.message_receipts USING btree (recorded_at);
 
@@ -3430,7 +3561,9 @@ CREATE TRIGGER account_changed AFTER DELETE OR UPDATE ON public.accounts FOR EAC
 
 CREATE TRIGGER api_key_changed AFTER INSERT OR DELETE OR UPDATE ON public.api_keys FOR EACH ROW EXECUTE FUNCTION public.notify_api_key_changed_v1();
 
-CREATE TRIGGER connection_changed AFTER INSERT OR UPDATE ON public.instance_connections FOR EACH ROW EXECUTE FUNCTION public.notify_connection_changed_v1();
+CREATE TRIGGER connection_changed AFTER INSERT OR UPDATE ON public.instance_connections FOR EACH ROW WHEN ((new.instance_id IS NOT NULL)) EXECUTE FUNCTION public.notify_connection_changed_v1();
+
+CREATE TRIGGER connection_completed BEFORE INSERT ON public.instance_connections FOR EACH ROW WHEN ((new.owner_instance_id IS NULL)) EXECUTE FUNCTION public.complete_connection_v1();
 
 CREATE TRIGGER down_since_noted BEFORE INSERT OR UPDATE OF state ON public.instance_connections FOR EACH ROW EXECUTE FUNCTION public.note_down_since_v1();
 
@@ -3438,9 +3571,11 @@ CREATE TRIGGER foreign_retry_skipped BEFORE UPDATE ON public.webhook_dead_letter
 
 CREATE TRIGGER instance_changed AFTER INSERT OR DELETE OR UPDATE ON public.instances FOR EACH ROW EXECUTE FUNCTION public.notify_instance_changed_v1();
 
+CREATE TRIGGER instance_has_a_connection AFTER INSERT ON public.instances FOR EACH ROW EXECUTE FUNCTION public.create_instance_connection_v1();
+
 CREATE TRIGGER instance_has_a_line AFTER INSERT ON public.instances FOR EACH ROW EXECUTE FUNCTION public.create_instance_queue_v1();
 
-CREATE TRIGGER linking_decided AFTER INSERT OR UPDATE ON public.instance_connections FOR EACH ROW WHEN ((new.state = ANY (ARRAY['connected'::text, 'unpaired'::text, 'logged_out'::text, 'banned'::text]))) EXECUTE FUNCTION public.decide_linking_v1();
+CREATE TRIGGER linking_decided AFTER INSERT OR UPDATE OF state ON public.instance_connections FOR EACH ROW WHEN ((new.state = ANY (ARRAY['connected'::text, 'unpaired'::text, 'logged_out'::text, 'banned'::text]))) EXECUTE FUNCTION public.decide_linking_v1();
 
 CREATE TRIGGER media_leaves_a_note AFTER DELETE ON public.media REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.note_deleted_media_v1();
 
@@ -3469,6 +3604,9 @@ ALTER TABLE ONLY public.callback_settings
 ALTER TABLE ONLY public.chat_tags
     ADD CONSTRAINT chat_tags_instance_id_tag_id_fkey FOREIGN KEY (instance_id, tag_id) REFERENCES public.tags(instance_id, id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.connection_settings
+    ADD CONSTRAINT connection_settings_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.event_log_expiry
     ADD CONSTRAINT event_log_expiry_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
@@ -3489,6 +3627,9 @@ ALTER TABLE ONLY public.instance_base_urls
 
 ALTER TABLE ONLY public.instance_connections
     ADD CONSTRAINT instance_connections_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.instance_connections
+    ADD CONSTRAINT instance_connections_owner_instance_id_fkey FOREIGN KEY (owner_instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.instance_leases
     ADD CONSTRAINT instance_leases_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

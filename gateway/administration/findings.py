@@ -76,6 +76,16 @@ ADVICE: Final[Mapping[FindingKind, Advice]] = {
         "WhatsApp limits the number, so the queue waits.",
         "Wait until the hold ends, and send more slowly to people who do not know the number.",
     ),
+    FindingKind.FIRST_CONTACTS_HELD: Advice(
+        Severity.WARNING,
+        "WhatsApp lets the number write to known chats only, so first messages to others wait.",
+        "Wait until it ends, and write less often to people who do not know the number.",
+    ),
+    FindingKind.CONNECTION_UNHEALTHY: Advice(
+        Severity.CRITICAL,
+        "The connection says that it is connected, and its checks fail.",
+        "Read the reason in the connections of the instance; recover the connection.",
+    ),
     FindingKind.DAILY_LIMIT: Advice(
         Severity.WARNING,
         "The daily limit is reached, so the queue waits until tomorrow.",

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from gateway.api.json_response import JsonResponse
 from gateway.contract.catalogue import Catalogue
 from gateway.contract.documented import Documented, Requirement
+from gateway.contract.extensions.connections import RecoverConnection
 from gateway.contract.operation import Operation
 from gateway.contract.zapi.instances import Restart
 from gateway.documents.surface import spelled
@@ -57,7 +58,7 @@ def provider_route(table: Callable[[], Mapping[str, Any]]) -> Route:
 def _is_supported(
     operation: type[Operation[Any]], provider: Supports, by_gateway: Supports
 ) -> bool:
-    if operation is Restart:  # the gateway restarts sessions of every provider
+    if operation in (Restart, RecoverConnection):  # the gateway does that itself
         return True
     if by_gateway(operation):
         return operation.session_operation is None or provider(operation.session_operation)

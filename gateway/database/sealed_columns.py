@@ -227,6 +227,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("send_queue", "record_failed"): SealedStatement(_FAILED),
     ("send_queue", "record_retry"): SealedStatement({"error": TEXT}),
     ("send_queue", "hold_queue"): SealedStatement({"callback": BODY}),
+    ("send_queue", "withhold_message"): SealedStatement({"callback": BODY}),
     ("send_queue", "expire"): SealedStatement({"callbacks": BODY}),
     ("send_queue", "list_waiting"): SealedStatement(reads={"payload": MESSAGE, "last_error": TEXT}),
     ("send_queue", "find_waiting"): SealedStatement(reads={"payload": MESSAGE}),

@@ -57,8 +57,24 @@ _PROVIDERS: Mapping[str, Any] = {
                 "required": ["method", "path", "operation", "supportedBy", "requirement"],
             },
         },
+        "health": {
+            "type": "object",
+            "description": "By provider, of the connections of the node that answers: unhealthy if "
+            "more than half of them are. Providers without a checked connection are left out.",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {
+                    "status": {"type": "string", "enum": ["healthy", "unhealthy"]},
+                    "unhealthyShare": {"type": "number"},
+                    "latencyMs": {"type": ["integer", "null"]},
+                    "errorRate": {"type": "number"},
+                    "reason": {"type": ["string", "null"]},
+                },
+                "required": ["status", "unhealthyShare", "latencyMs", "errorRate", "reason"],
+            },
+        },
     },
-    "required": ["providers", "requirements", "operations"],
+    "required": ["providers", "requirements", "operations", "health"],
 }
 
 _NO_OTHER_METHOD: Mapping[str, Any] = {"405": {"$ref": "#/components/responses/MethodNotAllowed"}}
@@ -118,7 +134,7 @@ SERVICE_PATHS: Mapping[str, Any] = {
         "get": {
             "operationId": "providers",
             "tags": [SERVICE_TAG["name"]],
-            "summary": "Which route every provider can do; the others answer 501.",
+            "summary": "Which route each provider supports, and the health of each.",
             "security": [],
             "responses": {
                 "200": _json(
@@ -136,6 +152,15 @@ SERVICE_PATHS: Mapping[str, Any] = {
                                 "requirement": None,
                             }
                         ],
+                        "health": {
+                            "example": {
+                                "status": "healthy",
+                                "unhealthyShare": 0.0,
+                                "latencyMs": 84,
+                                "errorRate": 0.0,
+                                "reason": None,
+                            }
+                        },
                     },
                 ),
                 **_NO_OTHER_METHOD,

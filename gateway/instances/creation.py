@@ -16,7 +16,7 @@ from gateway.database.repeating import until_answered
 from gateway.errors import Conflict, Forbidden, InvalidRequest, UnknownInstance
 from gateway.instances.accounts import MAX_INSTANCES_BY_CLIENT_TOKEN
 from gateway.instances.api_keys import KEY_PREFIX, is_api_key
-from gateway.instances.provider_settings import seal_settings
+from gateway.instances.provider_settings import seal_settings, seal_whole
 from gateway.instances.store import Instance
 from gateway.instances.tokens import Sealed, TokenVault, hash_of, new_id
 from gateway.randomness import RandomBytes
@@ -31,6 +31,7 @@ _LOCK_ACCOUNT_NAME = query("instances", "lock_account_name")
 _FIND_ACCOUNT_BY_NAME = query("instances", "find_account_by_name")
 _LOCK_ACCOUNT = query("instances", "lock_account")
 _LOCK_INSTANCE_ID = query("instances", "lock_instance_id")
+_SEAL_SETTINGS = query("connections", "seal_settings")
 _IS_BEING_REMOVED = query("instances", "is_being_removed")
 _COUNT_INSTANCES = query("instances", "count_instances")
 
@@ -219,6 +220,7 @@ class Registry:
             credentials.token or new_id(self._random_bytes),
         )
         sealed = self._vault.seal(instance.token)
+        settings = seal_whole(provider_settings or {}, self._vault)
         row = {
             "id": instance.id,
             "account_id": account_id,
@@ -253,6 +255,9 @@ class Registry:
                     raise Conflict(
                         f"Instance {instance.id} exists already: give another id"
                     ) from None
+                await connection.execute(
+                    _SEAL_SETTINGS, {"instance_id": instance.id, **asdict(settings)}
+                )
 
         await until_answered(write)
         return instance

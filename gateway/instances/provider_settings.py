@@ -1,7 +1,9 @@
-"""The provider settings of an instance: their secret fields are stored encrypted.
+"""The provider settings of a connection, which are stored encrypted as a whole.
 
-A provider's model says which fields are secret: those of type `SecretStr` or `SecretBytes`. In the
-row, such a field holds `{"sealed": {"keyId": ..., "ciphertext": ...}}` in place of its value.
+The release before reads `instances.provider_settings`, so those of the first connection are stored
+there, too. There only secret fields are encrypted. A provider's model says which those are: the
+fields of type `SecretStr` or `SecretBytes`. In the row, such a field holds
+`{"sealed": {"keyId": ..., "ciphertext": ...}}` in place of its value.
 """
 
 from base64 import b64decode, b64encode
@@ -11,6 +13,7 @@ from typing import Any, get_args
 import orjson
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from gateway.instances.store import Instance
 from gateway.instances.tokens import Sealed, TokenVault
 
 _SEALED = "sealed"
@@ -48,6 +51,25 @@ def open_settings(
     return {
         name: _open(value, vault) if name in secret else value for name, value in stored.items()
     }
+
+
+def seal_whole(settings: Mapping[str, Any], vault: TokenVault) -> Sealed:
+    """Encrypts the settings of a connection."""
+    return vault.seal(orjson.dumps(settings).decode())
+
+
+def settings_of(
+    instance: Instance, secret: Collection[str], vault: TokenVault
+) -> Mapping[str, Any]:
+    """Returns the settings of the active connection, decrypted.
+
+    Raises:
+        InvalidSettings: none of the secret keys decrypts them.
+    """
+    if sealed := instance.sealed_settings:
+        opened: Mapping[str, Any] = orjson.loads(vault.open(sealed))
+        return opened
+    return open_settings(instance.provider_settings, secret, vault)
 
 
 def _is_secret(annotation: object) -> bool:

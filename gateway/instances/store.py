@@ -73,6 +73,17 @@ class Instance:
     """The webhook of failing proxies; the proxy itself is sealed."""
     message_filters: tuple[str, ...] = field(default=())
     callback_type_filters: tuple[str, ...] = field(default=())
+    connection_id: str | None = None
+    """Of the active connection. None where the row was read without it."""
+    settings_ciphertext: bytes | None = field(default=None, repr=False)
+    settings_key_id: str | None = None
+
+    @property
+    def sealed_settings(self) -> Sealed | None:
+        """The settings of the active connection; None while `provider_settings` has them."""
+        if self.settings_ciphertext is None or self.settings_key_id is None:
+            return None
+        return Sealed(self.settings_key_id, self.settings_ciphertext)
 
     @property
     def sealed_proxy(self) -> Sealed | None:

@@ -19,6 +19,7 @@ from prometheus_client import (
 )
 
 from gateway.observability.collectors import ChildrenCollector, PoolCollector
+from gateway.observability.connection_metrics import ConnectionMetrics
 from gateway.observability.kafka_metrics import KafkaMetrics
 from gateway.observability.media_metrics import MediaMetrics
 
@@ -45,6 +46,7 @@ class Metrics:
         self._declare_messages(own)
         self._declare_gauges(own)
         self._declare_edges()
+        self.connections = ConnectionMetrics(self.registry)
         self.kafka = KafkaMetrics(self.registry)
         self.media = MediaMetrics(self.registry)
 

@@ -7,10 +7,12 @@ from typing import Final
 from gateway.panel.languages import N_
 
 ACTS: Final[Mapping[str, str]] = {
+    "AddConnection": N_("Added a connection"),
     "AddWebhook": N_("Added a webhook"),
     "AllowAddresses": N_("Changed who may call"),
     "CancelSubscription": N_("Canceled the subscription"),
     "ChangeAccountSettings": N_("Changed settings of the account"),
+    "ChangeConnectionSettings": N_("Changed the rules for connections"),
     "ChangeQueueSettings": N_("Changed how the queue sends"),
     "ClearQueue": N_("Cleared the queue"),
     "ConfigureProxy": N_("Set the proxy"),
@@ -20,6 +22,7 @@ ACTS: Final[Mapping[str, str]] = {
     "CreateInstance": N_("Created a number"),
     "CreatePhoneLink": N_("Made a link for a customer"),
     "CreateUser": N_("Added a user"),
+    "DeleteConnection": N_("Deleted a connection"),
     "DeleteFailed": N_("Deleted failed messages"),
     "DeleteInstance": N_("Deleted a number"),
     "DeleteMessage": N_("Deleted a message"),
@@ -39,6 +42,7 @@ ACTS: Final[Mapping[str, str]] = {
     "PurgeDeadLetters": N_("Discarded callbacks"),
     "ReadPersonData": N_("Read what is stored of a person"),
     "RecordConsent": N_("Recorded a decision on consent"),
+    "RecoverConnection": N_("Repaired a connection"),
     "RemoveFromQueue": N_("Canceled a message"),
     "RemoveProxy": N_("Removed the proxy"),
     "RemoveSecondFactor": N_("Removed a second factor"),

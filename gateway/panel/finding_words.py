@@ -125,6 +125,22 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         N_("Open the queue"),
         _OF_QUEUE,
     ),
+    FindingKind.FIRST_CONTACTS_HELD: FindingWords(
+        N_("WhatsApp allows this number no new conversations for a while"),
+        N_(
+            "Replies go on. Wait until it ends, and write less often to people who do not know you."
+        ),
+        "clock",
+        N_("Open the queue"),
+        _OF_QUEUE,
+    ),
+    FindingKind.CONNECTION_UNHEALTHY: FindingWords(
+        N_("The connection of this number is not well"),
+        N_("Read the reason on the page of the number, and press Repair now."),
+        "warning",
+        N_("Open the number"),
+        CurePlace(_NUMBER, "/{id}#connection"),
+    ),
     FindingKind.DAILY_LIMIT: FindingWords(
         N_("The daily limit is reached"),
         N_("Sending goes on tomorrow. You can raise the limit."),

@@ -101,6 +101,7 @@ _PLAIN_REASONS: Final[Mapping[WaitingCode, str]] = {
 _TIMED_REASONS: Final[Mapping[WaitingCode, str]] = {
     "scheduled": N_("Scheduled for %(time)s."),
     "held": N_("WhatsApp limits this number until %(time)s."),
+    "first_contact": N_("WhatsApp allows no new conversations until %(time)s. Replies go on."),
     "daily_limit": N_("The limit of the day is reached. Goes on at %(time)s."),
     "retry": N_("The last attempt failed. Tries again at %(time)s."),
     "pacing": N_("The next one. A short pause until %(time)s."),

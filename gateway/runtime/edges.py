@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
@@ -54,6 +55,7 @@ class EdgeState:
     advisories: Mapping[str, Check] = field(default_factory=dict)
     kafka: Mapping[str, Check] = field(default_factory=dict)
     alarms: Callable[[], Mapping[str, str]] = dict
+    health: Callable[[], Mapping[str, Any]] = dict
     services: Services | None = None
     panel: PanelServices | None = None
     media: MediaRouteContext | None = None
@@ -183,7 +185,8 @@ class EdgeBuilder:
         services = self.state.services
         if services is None:
             raise Unavailable("The gateway is starting")
-        return supported_table(services.executors, self.providers)
+        table = supported_table(services.executors, self.providers)
+        return {**table, "health": self.state.health()}
 
 
 def _limits(listener: ListenerSection, max_connections: int) -> ConnectionLimits:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from gateway.administration.connection_sealing import ConnectionSealing
 from gateway.administration.erasure import Erasure
 from gateway.administration.person_search import PersonSearch
 from gateway.administration.provider_data import ProviderData
@@ -23,6 +24,7 @@ from gateway.history.partitions import HistoryPartitions
 from gateway.periodic_loop import PeriodicLoop
 from gateway.providers.loading import load_providers
 from gateway.runtime.node_context import NodeContext
+from gateway.runtime.provider_selection import secret_settings_of
 from gateway.runtime.supervisor import Stage
 from gateway.send_queue.maintenance import QueueMaintenance
 from gateway.settings import Settings
@@ -33,6 +35,7 @@ _TAKE = query("chores", "take")
 
 _EXPIRE_EVERY_SECONDS = 15.0
 _RESEAL_EVERY_SECONDS = 10.0
+_SEAL_EVERY_SECONDS = 60.0
 _SEARCH_EVERY_SECONDS = 2.0
 _SAMPLE_EVERY_SECONDS = 60.0
 _DELETE_CALLBACKS_EVERY_SECONDS = 300.0
@@ -121,6 +124,7 @@ def start_housekeeping(node: NodeContext, settings: Settings, notifier: Callback
     )
     erasure = Erasure(database, ProviderData(database, load_providers))
     searches = PersonSearch(database, node.sealing.seal, clock, erasure)
+    connections = ConnectionSealing(database, node.vault, secret_settings_of)
     tasks = (
         MaintenanceTask("expire messages", _EXPIRE_EVERY_SECONDS, maintenance.expire),
         MaintenanceTask(
@@ -132,6 +136,7 @@ def start_housekeeping(node: NodeContext, settings: Settings, notifier: Callback
             "delete expired callbacks", _DELETE_CALLBACKS_EVERY_SECONDS, retention.delete_expired
         ),
         MaintenanceTask("erased people", _SEARCH_EVERY_SECONDS, searches.run),
+        MaintenanceTask("settings of connections", _SEAL_EVERY_SECONDS, connections.run),
         MaintenanceTask("encryption of content", _RESEAL_EVERY_SECONDS, resealing.run),
         MaintenanceTask(
             "sample waiting messages",

@@ -8,6 +8,7 @@ from gateway.account_turns import AccountTurns, Share
 from gateway.administration import (
     account_traffic,
     api_keys,
+    connections,
     event_tickets,
     feature_settings,
     partner,
@@ -23,6 +24,7 @@ from gateway.administration import audit_entries as audit_entry_operations
 from gateway.administration.account_traffic import TrafficContext
 from gateway.administration.api_keys import ApiKeyContext
 from gateway.administration.audit import AccountContext, Audit
+from gateway.administration.connections import ConnectionContext
 from gateway.administration.erasure import Erasure
 from gateway.administration.event_tickets import TicketContext
 from gateway.administration.feature_settings import SettingsContext
@@ -164,6 +166,17 @@ def build_services(
         OperationHandlers(
             feature_settings.handlers,
             partial(SettingsContext, node.database, node.instances, queue.send_policy.features),
+        ),
+        OperationHandlers(
+            connections.handlers,
+            partial(
+                ConnectionContext,
+                node.database,
+                node.vault,
+                os.urandom,
+                selection,
+                overview.receipt_alarm,
+            ),
         ),
         OperationHandlers(
             api_keys.handlers, partial(ApiKeyContext, node.database, node.clock, os.urandom)

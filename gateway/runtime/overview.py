@@ -17,6 +17,7 @@ from gateway.administration.system import SystemState
 from gateway.administration.user_admin import UserAdmin
 from gateway.api.provider_table import provider_table
 from gateway.contract.catalogue import catalogue
+from gateway.contract.extensions.connections import ReceiptAlarm
 from gateway.contract.extensions.overview import RetentionRules
 from gateway.contract.handlers import OperationHandlers
 from gateway.database.deadlines import DatabaseDeadline
@@ -44,6 +45,7 @@ class OverviewRules:
         data_dir: of this node.
         providers: that instances may have.
         default_provider: of new instances; None where each names its own.
+        receipt_alarm: of instances that have none of their own.
     """
 
     retention: RetentionRules
@@ -52,6 +54,7 @@ class OverviewRules:
     data_dir: Path
     providers: Sequence[str]
     default_provider: str | None
+    receipt_alarm: ReceiptAlarm
 
     @classmethod
     def of(cls, settings: Settings) -> "OverviewRules":
@@ -70,6 +73,11 @@ class OverviewRules:
             settings.storage.data_dir,
             enabled_providers(settings),
             provider_selection_of(settings).default,
+            ReceiptAlarm(
+                missing_receipts=settings.connections.receipt_alarm_missing,
+                of_messages=settings.connections.receipt_alarm_of,
+                wait_seconds=settings.connections.receipt_alarm_seconds,
+            ),
         )
 
 

@@ -4,12 +4,14 @@ import os
 import uuid
 from dataclasses import dataclass
 
-from gateway.instances.provider_settings import open_settings
+from gateway.contract.extensions.connections import ReceiptAlarm
+from gateway.instances.provider_settings import settings_of
 from gateway.providers.loading import load_provider
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.provider_selection import secret_settings_of
 from gateway.runtime.supervisor import Stage
 from gateway.sessions.cached_router import CachedSessionRouter
+from gateway.sessions.health_monitor import HealthMonitor
 from gateway.sessions.inbound import Inbound
 from gateway.sessions.inbound.files import FileLimits, Files
 from gateway.sessions.keeper import Keeper
@@ -31,7 +33,7 @@ class Sessions:
 
     `router` finds the session on its node, `cached_router` answers repeated operations from a
     cache, and `relay_receiver` serves the operations that other nodes pass on.
-    `subscribers` get every event of this node's sessions.
+    `subscribers` get every event of this node's sessions. `health` checks their connections.
     """
 
     keeper: Keeper
@@ -39,6 +41,7 @@ class Sessions:
     cached_router: CachedSessionRouter
     subscribers: EventSubscribers
     relay_receiver: RelayReceiver
+    health: HealthMonitor
 
 
 def build_sessions(
@@ -50,6 +53,8 @@ def build_sessions(
     max_inbound_connections: int,
     max_relay_body_bytes: int,
     looks_up_pictures: bool,
+    health_seconds: float,
+    receipt_alarm: ReceiptAlarm,
 ) -> Sessions:
     """Builds the sessions, and starts them where this node sends.
 
@@ -61,6 +66,8 @@ def build_sessions(
         max_inbound_connections: the connections of the pool that received events may use.
         max_relay_body_bytes: the largest call of another node that this one reads.
         looks_up_pictures: whether sessions look up the pictures of people and groups that write.
+        health_seconds: from one check of a connection to the next.
+        receipt_alarm: when missing receipts are an alarm, where an instance has no rule.
     """
     database, clock = node.database, node.clock
     # A pool in full use must not delay the renewal of leases.
@@ -93,8 +100,8 @@ def build_sessions(
         providers={name: load_provider(name) for name in node.engines},
         engines=node.engines,
         proxy_of=lambda instance: unseal_proxy(instance.sealed_proxy, node.vault),
-        settings_of=lambda instance: open_settings(
-            instance.provider_settings, secret_settings_of(instance.provider), node.vault
+        settings_of=lambda instance: settings_of(
+            instance, secret_settings_of(instance.provider), node.vault
         ),
         clock=clock,
     )
@@ -117,7 +124,17 @@ def build_sessions(
     cached_router = CachedSessionRouter(router, clock, node.metrics)
     subscribers.subscribe(cached_router.on_event)
     node.start_if_sending(Stage.DATABASE, **node.engines)
+    health = HealthMonitor(
+        keeper,
+        database,
+        clock,
+        node.metrics,
+        node.uniform,
+        health_seconds=health_seconds,
+        receipt_alarm=receipt_alarm,
+    )
     node.start_if_sending(Stage.SESSIONS, sessions=keeper, inbox=inbound)
+    node.start_if_sending(Stage.SENDERS, connection_health=health)
     relay_receiver = RelayReceiver(
         node_id=node.node_id,
         secrets=node.secrets,
@@ -129,4 +146,4 @@ def build_sessions(
         metrics=node.metrics,
         max_body_bytes=max_relay_body_bytes,
     )
-    return Sessions(keeper, router, cached_router, subscribers, relay_receiver)
+    return Sessions(keeper, router, cached_router, subscribers, relay_receiver, health)

@@ -286,9 +286,12 @@ class Gateway:
             # A call holds the body of one request, written again as JSON.
             max_relay_body_bytes=2 * settings.http.max_media_body_bytes,
             looks_up_pictures=settings.instances.profile_pictures,
+            health_seconds=settings.connections.health_seconds,
+            receipt_alarm=OverviewRules.of(settings).receipt_alarm,
         )
         queue = build_queue(node, settings.queue, sessions, callbacks.notifier)
         self._state.alarms = queue.watchdog.warnings
+        self._state.health = sessions.health.summary
         self._state.deferred_file_server = start_deferred_files(node)
         start_proxy_warning(node)
         encrypts = settings.storage.payload_encryption

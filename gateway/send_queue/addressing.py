@@ -23,7 +23,7 @@ from gateway.identities.people import Person, resolve_people
 from gateway.instances.feature_settings import FeatureSettings
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
-from gateway.send_queue.claim import ClaimedMessage
+from gateway.send_queue.claim_cursor import ClaimedMessage
 from gateway.sessions.live import LiveSession
 
 _FIND_NUMBERS = query("identities", "find_numbers")

@@ -21,7 +21,7 @@ from gateway.media.file_links import FileLinks, LinkTo, no_link
 from gateway.media.preparing import Preparing
 from gateway.observability.error_reports import report_error
 from gateway.send_queue.addressing import Addressed
-from gateway.send_queue.claim import ClaimedMessage
+from gateway.send_queue.claim_cursor import ClaimedMessage
 from gateway.send_queue.outcome import HandedBack, Outcome, RetryPolicy, Sent, outcome_of
 from gateway.send_queue.unknown_messages import UnknownMessages
 from gateway.sessions.live import LiveSession
@@ -77,6 +77,7 @@ class Attempts:
                 max_attempts=row.max_attempts,
                 can_repeat_send=self.live.can_repeat_send,
                 policy=self.policy,
+                deferrals=row.deferrals,
             )
         except DatabaseUnavailable:
             return HandedBack()

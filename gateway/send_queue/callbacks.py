@@ -1,10 +1,12 @@
 """Renders the callbacks that the queue writes, as JSON."""
 
+from datetime import datetime
 from typing import Protocol
 
 from gateway.clock import epoch_ms
 from gateway.contract.callbacks import (
     DeliveryCallback,
+    HeldKind,
     MessageStatusCallback,
     QueueHeldCallback,
 )
@@ -13,8 +15,8 @@ from gateway.contract.catalogue import catalogue
 from gateway.contract.echo import EchoContext
 from gateway.contract.spellings import is_group
 from gateway.observability.error_reports import report_error
-from gateway.send_queue.claim import ClaimedMessage
-from gateway.send_queue.outcome import Held, Sent
+from gateway.send_queue.claim_cursor import ClaimedMessage
+from gateway.send_queue.outcome import Sent
 
 
 class _Identified(Protocol):
@@ -63,14 +65,14 @@ def sent_status_body(message: _Identified, *, at_ms: int) -> str:
     ).body()
 
 
-def hold_body(instance_id: str, held: Held, *, at_ms: int) -> str:
-    """Returns a QueueHeldCallback: the queue waits until a time."""
+def hold_body(instance_id: str, kind: HeldKind, reason: str, *, until: datetime, at_ms: int) -> str:
+    """Returns a QueueHeldCallback: the queue, or a part of it, waits until a time."""
     return QueueHeldCallback(
         instance_id=instance_id,
         momment=at_ms,
-        reason=held.reason,
-        kind=held.kind,
-        until=epoch_ms(held.until),
+        reason=reason,
+        kind=kind,
+        until=epoch_ms(until),
     ).body()
 
 

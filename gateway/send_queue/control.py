@@ -74,6 +74,8 @@ class _Waiting:
     payload: dict[str, Any]
     state: str
     parked_for: str | None
+    withheld_for: str | None
+    deferrals: int
     attempts: int
     due_at: datetime
     is_due: bool
@@ -191,6 +193,7 @@ async def read_stats(context: QueueContext, _operation: ReadQueueStats) -> Queue
         hold_until=utc(queue.hold_until),
         hold_reason=queue.hold_reason,
         hold_kind=queue.hold_kind,
+        first_contacts_until=utc(queue.first_contacts_until),
         daily_limit=limit,
         sent_today=day and day.sent,
     )

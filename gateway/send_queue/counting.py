@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from gateway.observability.metrics import Metrics
-from gateway.send_queue.claim import ClaimedMessage
-from gateway.send_queue.outcome import Failed, Held, Outcome, Sent
+from gateway.send_queue.claim_cursor import ClaimedMessage
+from gateway.send_queue.outcome import Failed, Held, Outcome, Sent, Withheld, reason_of
 
 
 def count_attempt(
@@ -18,5 +18,5 @@ def count_attempt(
         metrics.sent(row.type, instance_id, after_seconds=age.total_seconds())
     elif isinstance(outcome, Failed):
         metrics.failed(outcome.error_class, instance_id)
-    elif isinstance(outcome, Held):
-        metrics.held(outcome.kind, instance_id)
+    elif isinstance(outcome, Held | Withheld):
+        metrics.held(reason_of(outcome) or "", instance_id)

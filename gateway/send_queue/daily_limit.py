@@ -7,7 +7,8 @@ from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
-from gateway.send_queue.claim import ClaimedMessage, Claimer, Day
+from gateway.send_queue.claim import Claimer, Day
+from gateway.send_queue.claim_cursor import ClaimedMessage
 from gateway.send_queue.outcome import Held
 from gateway.send_queue.pacing import SendPolicy
 from gateway.send_queue.recorder import OutcomeRecorder

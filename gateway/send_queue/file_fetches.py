@@ -23,7 +23,7 @@ from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance
 from gateway.media.preparing import Preparer, Preparing
 from gateway.periodic_loop import PeriodicLoop
-from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, positions_of
+from gateway.send_queue.claim_cursor import ClaimCursor, ClaimedMessage, positions_of
 from gateway.send_queue.order import MAX_PARKED, QueueOrder
 from gateway.send_queue.stored_message import decode
 

@@ -96,6 +96,8 @@ class _QueuedRow(MessageState):
     id: int
     state: str
     parked_for: str | None
+    withheld_for: str | None
+    deferrals: int
     is_due: bool
     claimed_at: datetime | None
 

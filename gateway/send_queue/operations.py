@@ -95,6 +95,8 @@ class _Waiting:
     priority: int
     state: str
     parked_for: str | None
+    withheld_for: str | None
+    deferrals: int
     is_due: bool
     claimed_at: datetime | None
     attempt_started_at: datetime | None

@@ -20,9 +20,18 @@ from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 from gateway.observability.traffic import TrafficCounts
 from gateway.send_queue.callbacks import delivery_body, echo_body, hold_body, sent_status_body
-from gateway.send_queue.claim import ClaimedMessage
+from gateway.send_queue.claim_cursor import ClaimedMessage
 from gateway.send_queue.order import MAX_PARKED, QueueOrder
-from gateway.send_queue.outcome import Failed, HandedBack, Held, Outcome, Retried, Sent
+from gateway.send_queue.outcome import (
+    FIRST_CONTACTS,
+    Failed,
+    HandedBack,
+    Held,
+    Outcome,
+    Retried,
+    Sent,
+    Withheld,
+)
 from gateway.sessions.provider import Receipt
 from gateway.webhooks.notifier import CallbackNotifier
 
@@ -31,6 +40,7 @@ _RECORD_FAILED = query("send_queue", "record_failed")
 _RECORD_RETRY = query("send_queue", "record_retry")
 _HAND_BACK = query("send_queue", "hand_back")
 _HOLD_QUEUE = query("send_queue", "hold_queue")
+_WITHHOLD_MESSAGE = query("send_queue", "withhold_message")
 
 _RETRY_SECONDS = 0.5
 
@@ -127,13 +137,17 @@ class OutcomeRecorder:
                 await self._database.execute(_HAND_BACK, **_claim_of(row), attempts=row.attempts)
             case Held():
                 await self._hold(row, outcome)
-            case Retried(after_seconds, error_class, reason):
+            case Withheld():
+                await self._withhold(row, outcome)
+            case Retried(after_seconds, error_class, reason, counts):
                 await self._database.execute(
                     _RECORD_RETRY,
                     **_claim_of(row),
                     after_seconds=after_seconds,
                     outcome=error_class,
                     error=reason,
+                    counts=counts,
+                    attempts=row.attempts,
                     default_order=self._order,
                     max_parked=MAX_PARKED,
                 )
@@ -147,12 +161,37 @@ class OutcomeRecorder:
         await self._database.execute(
             _HOLD_QUEUE,
             **_claim_of(row),
-            attempts=row.attempts,
+            attempts=row.attempts + held.counts,
+            deferrals=row.deferrals + (held.kind == "restricted" and not held.counts),
             until=held.until,
             reason=held.reason,
             kind=held.kind,
             callback_id=self._new_uuid(),
-            callback=hold_body(row.instance_id, held, at_ms=self._clock.now_ms()),
+            callback=hold_body(
+                row.instance_id,
+                held.kind,
+                held.reason,
+                until=held.until,
+                at_ms=self._clock.now_ms(),
+            ),
+        )
+        self._notifier.callbacks_written()
+
+    async def _withhold(self, row: ClaimedMessage, withheld: Withheld) -> None:
+        await self._database.execute(
+            _WITHHOLD_MESSAGE,
+            **_claim_of(row),
+            attempts=row.attempts,
+            until=withheld.until,
+            reason=withheld.reason,
+            callback_id=self._new_uuid(),
+            callback=hold_body(
+                row.instance_id,
+                FIRST_CONTACTS,
+                withheld.reason,
+                until=withheld.until,
+                at_ms=self._clock.now_ms(),
+            ),
         )
         self._notifier.callbacks_written()
 

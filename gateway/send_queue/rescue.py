@@ -11,7 +11,7 @@ from gateway.database.queries import query
 from gateway.errors import Unconfirmed
 from gateway.observability.logging import logger
 from gateway.send_queue.attempts import UncalledAttempts
-from gateway.send_queue.claim import ClaimedMessage
+from gateway.send_queue.claim_cursor import ClaimedMessage
 from gateway.send_queue.outcome import HandedBack, Outcome, RetryPolicy, outcome_of
 from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.sessions.live import LiveSession

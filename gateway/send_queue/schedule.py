@@ -15,6 +15,7 @@ from gateway.periodic_loop import PeriodicLoop
 
 _PROMOTE_DUE = query("send_queue", "promote_due")
 _NEXT_SCHEDULED = query("send_queue", "next_scheduled")
+_RELEASE_KNOWN = query("send_queue", "release_known")
 _FIND_STALLED_QUEUES = query("send_queue", "find_stalled_queues")
 
 _CHECK_SECONDS = 30.0
@@ -68,10 +69,11 @@ class Schedule:
     async def run_once(self) -> float:
         """Promotes, wakes workers, and returns the seconds until the next check."""
         promoted = await self._database.fetch_all(_Queue, _PROMOTE_DUE, node_id=self._node_id)
+        released = await self._database.fetch_all(_Queue, _RELEASE_KNOWN, node_id=self._node_id)
         stalled = await self._database.fetch_all(
             _Queue, _FIND_STALLED_QUEUES, node_id=self._node_id
         )
-        self._wake({queue.instance_id for queue in (*promoted, *stalled)})
+        self._wake({queue.instance_id for queue in (*promoted, *released, *stalled)})
         due = await self._database.fetch_one(_Next, _NEXT_SCHEDULED, node_id=self._node_id)
         if due is None or due.seconds_until_due is None:
             return self._check_seconds

@@ -18,7 +18,7 @@ from gateway.database.queries import query
 from gateway.errors import UnknownInstance
 from gateway.instances.store import Instance
 from gateway.send_queue.activity import WorkerActivity
-from gateway.send_queue.claim import LANE_WEIGHTS
+from gateway.send_queue.claim_cursor import LANE_WEIGHTS
 from gateway.send_queue.outcome import HoldKind
 from gateway.send_queue.pacing import SendPolicy
 
@@ -56,6 +56,10 @@ class WaitingRow(Protocol):
     @property
     def parked_for(self) -> str | None: ...
     @property
+    def withheld_for(self) -> str | None: ...
+    @property
+    def deferrals(self) -> int: ...
+    @property
     def attempts(self) -> int: ...
     @property
     def due_at(self) -> datetime: ...
@@ -77,6 +81,7 @@ class QueueState:
     hold_reason: str | None
     hold_kind: HoldKind | None
     hold_seconds: float | None
+    first_contacts_until: datetime | None = None
 
     @property
     def awaits_confirmation(self) -> bool:
@@ -227,6 +232,8 @@ def _own_reason(row: WaitingRow, queue: QueueState) -> WaitingReason | None:
 
     The queue comes before a file or a retry: without it nothing moves.
     """
+    if row.state == "scheduled" and row.withheld_for:
+        return _queue_reason(queue) or _withheld_reason(row)
     if row.state == "scheduled" and not row.is_due:
         return WaitingReason("scheduled", f"It is scheduled for {_shown(row.due_at)}.", row.due_at)
     if reason := _queue_reason(queue) or _parked_reason(row):
@@ -257,10 +264,20 @@ def _queue_reason(queue: QueueState) -> WaitingReason | None:
     )
 
 
+def _withheld_reason(row: WaitingRow) -> WaitingReason:
+    return WaitingReason(
+        "first_contact",
+        "WhatsApp lets the number write to known chats only; this message goes on at "
+        f"{_shown(row.due_at)}, or soon after the person writes.",
+        row.due_at,
+    )
+
+
 def _parked_reason(row: WaitingRow) -> WaitingReason | None:
     if row.parked_for == "file":
         return _FILE
-    is_pending = row.state == "pending" and row.attempts > 0 and not row.is_due
+    has_failed = row.attempts > 0 or row.deferrals > 0
+    is_pending = row.state == "pending" and has_failed and not row.is_due
     if row.parked_for == "retry" or is_pending:
         at = _shown(row.due_at)
         return WaitingReason(

@@ -25,7 +25,8 @@ from gateway.randomness import Uniform
 from gateway.send_queue.activity import WorkerActivity
 from gateway.send_queue.addressing import MAX_ADDRESSING_SECONDS, Addressed, NumberDirectory
 from gateway.send_queue.attempts import Attempts, UncalledAttempts
-from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer
+from gateway.send_queue.claim import Claimer
+from gateway.send_queue.claim_cursor import ClaimCursor, ClaimedMessage
 from gateway.send_queue.counting import count_attempt
 from gateway.send_queue.daily_limit import DailyLimit
 from gateway.send_queue.file_fetches import FileFetches
@@ -35,6 +36,7 @@ from gateway.send_queue.outcome import (
     HandedBack,
     Retried,
     RetryPolicy,
+    Withheld,
     reason_of,
 )
 from gateway.send_queue.pacing import Pauses, SendPolicy
@@ -171,8 +173,8 @@ class Worker:
             self._activity.expect(0.0)
             self._pauses.attempt_ended(self._deps.clock.monotonic_seconds())
         echo = self._live.instance.notify_sent_by_me
-        if isinstance(outcome, Retried):
-            self._cursor.has_parked = True  # the next claim lets other chats pass
+        self._cursor.has_parked |= isinstance(outcome, Retried)  # others pass at the next claim
+        self._cursor.withholds |= isinstance(outcome, Withheld)
         self._next.before_record()
         async with self._turn():
             is_idle = await self._deps.recorder.record(row, outcome, echo=echo)
@@ -325,6 +327,8 @@ class Worker:
         self._deps.uncalled.add(row)
         try:
             async with self._turn():
-                return await self._deps.starter.start(row, at_once=self._next.hurries())
+                return await self._deps.starter.start(
+                    row, self._live.connection_id, at_once=self._next.hurries()
+                )
         except DatabaseUnavailable:
             return False  # if the start was committed, handing back undoes it

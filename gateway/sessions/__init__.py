@@ -13,6 +13,9 @@ live.py           the open sessions, and those that are connected
 inbound/          stores each event and processes it: history and callbacks
 subscribers.py    publishes events within the node once they are stored
 auto_actions.py   marks messages as read and rejects calls, if the instance is set so
+health.py         the circuit breaker of a connection, and when it is opened again
+health_monitor.py checks the connections of this node, and repairs failing ones
+watched_connection.py  what is known of one of them
 router.py         executes an operation on the session, on whichever node it is open
 cached_router.py  the same, with answers cached for a while
 relay.py          calls from one node to a session of another

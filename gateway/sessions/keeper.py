@@ -1,6 +1,7 @@
 """Owns this node's share of the leases, and keeps a session open for each."""
 
 import asyncio
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 from weakref import WeakValueDictionary
@@ -71,6 +72,7 @@ class Keeper:
         self._unsure_until = 0.0
         self._owned: dict[str, OwnedLease] = {}
         self._changed: set[str] = set()
+        self._forced: set[str] = set()
         self._opened = WeakValueDictionary[str, asyncio.Event]()
         self._round_wakeup, self._settings_wakeup = asyncio.Event(), asyncio.Event()
         self.connected = opener.connected
@@ -95,6 +97,17 @@ class Keeper:
         await self._clock.wait(opened, seconds)
         return self.session(instance_id)
 
+    def owned(self) -> Iterator[tuple[Lease, LiveSession | None]]:
+        """Yields the leases of this node that it is not releasing, each with its open session."""
+        for owned in self._owned.values():
+            if not owned.is_releasing:
+                yield owned.lease, owned.live
+
+    def take_forced(self) -> set[str]:
+        """Returns the instances whose sessions a caller had opened again since the last call."""
+        forced, self._forced = self._forced, set()
+        return forced
+
     def epoch(self, instance_id: str) -> int | None:
         """Returns the epoch of an instance's lease; None if this node does not own the lease."""
         owned = self._owned.get(instance_id)
@@ -110,6 +123,7 @@ class Keeper:
         owned = self._owned.get(instance_id)
         if owned is None:
             raise SessionUnavailable("The session of this instance is not open right now")
+        self._forced.add(instance_id)
         owned.reopen()
         if not await self._clock.wait(owned.opened, _REOPEN_SECONDS):
             raise SessionUnavailable("The session did not open again in time")

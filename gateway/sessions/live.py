@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from gateway.clock import Clock
 from gateway.instances.store import Instance
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.health import EventCounter
 from gateway.sessions.leases import Leases
 from gateway.sessions.provider import Session
 
@@ -21,6 +23,10 @@ class LiveSession:
     can_repeat_send: bool
     leases: Leases
     clock: Clock
+    connection_id: str | None = None
+    """The connection that the session is of; each attempt names it."""
+    state: ConnectionState = ConnectionState.CONNECTING
+    events: EventCounter = field(default_factory=EventCounter)
     closed: bool = False
     unused: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -166,7 +166,13 @@ class Opener:
                 )
                 session = await opened.enter_async_context(engine.open_session(spec))
             owned.live = LiveSession(
-                instance, lease.epoch, session, provider.can_repeat_send, self._leases, self._clock
+                instance,
+                lease.epoch,
+                session,
+                provider.can_repeat_send,
+                self._leases,
+                self._clock,
+                connection_id=instance.connection_id,
             )
             owned.reopening.clear()
             owned.opened.set()
@@ -184,7 +190,11 @@ class Opener:
         events = live.session.events()
         async with self._inbound.receiving(live) as intake:
             while reported := await owned.next_event(events):
-                await intake.store(reported)
+                live.events.reported += 1
+                if await intake.store(reported):
+                    live.events.stored += 1
+                else:
+                    live.events.reported -= 1  # an earlier session reported it
                 self._follow_connection(owned, live, reported.event)
                 self._subscribers.publish(live.instance, reported.event)
                 await self._acknowledge(reported)
@@ -201,6 +211,7 @@ class Opener:
     def _follow_connection(self, owned: OwnedLease, live: LiveSession, event: Event) -> None:
         if not isinstance(event, ConnectionChanged):
             return
+        live.state = event.state
         if event.state is ConnectionState.CONNECTED and not owned.is_releasing:
             self.connected.add(live)
         else:

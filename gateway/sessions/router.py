@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, cast
 
 from gateway.clock import Clock
+from gateway.contract.extensions.connections import RecoverConnection
 from gateway.contract.operation import Operation, Value
 from gateway.contract.zapi.instances import Restart
 from gateway.errors import NotConnected, NotSupported, SessionUnavailable
@@ -70,7 +71,7 @@ class SessionRouter:
 
     async def execute_here(self, instance_id: str, operation: Operation[Result]) -> Result:
         """Executes it on a session of this node; raises what the session raises, or NotOpen."""
-        if isinstance(operation, Restart):
+        if isinstance(operation, Restart | RecoverConnection):
             await self._keeper.reopen(instance_id)
             return cast("Result", Value())
         wait_seconds = SESSION_WAIT_SECONDS if operation.awaits_session else 0.0

@@ -21,9 +21,10 @@ SendFailure = NotConnected | Restricted | TryAgainLater | Refused | Unconfirmed
 """What a session may raise from `send`, and what the queue then does:
 
 - NotConnected: nothing was sent. The message waits, and no attempt is counted.
-- Restricted: WhatsApp limits the number. The queue is held until the time that the error names,
-  and no attempt is counted.
-- TryAgainLater: nothing was sent, and a later attempt may succeed. The attempt is counted.
+- Restricted: WhatsApp limits the number. What the error has in its reach (the chat, first contacts
+  or the queue) waits until the time that it names, and no attempt is counted.
+- TryAgainLater: nothing was sent, and a later attempt may succeed. The chat waits, or the queue if
+  the error says so. The attempt is counted unless the error says no.
 - Refused: WhatsApp will never accept this message. It fails.
 - Unconfirmed: it may have been sent. It fails, unless the provider `can_repeat_send`.
 
@@ -108,6 +109,17 @@ class Session(Protocol):
             NotSupported: the provider cannot execute it.
             NotConnected: it needs WhatsApp, and the session is not connected.
             CallerError: WhatsApp or the provider refuses it; the text is for the caller.
+        """
+        ...
+
+    async def check_health(self) -> None:
+        """Asks WhatsApp, or what stands for it, for an answer; returns when it came.
+
+        The gateway calls it while the session reports CONNECTED, and limits and measures the time.
+
+        Raises:
+            Refused: WhatsApp answered that it refuses this session.
+            NotConnected: no answer came, or the session is not connected.
         """
         ...
 

@@ -4,6 +4,7 @@ section.py           the base class of a section
 node_sections.py     process, listeners, data directory, database, nodes, logs
 message_sections.py  requests, instances, media
 queue_section.py     the queues
+connection_section.py  connections of instances
 event_sections.py    webhooks, Kafka, URLs
 """
 
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from gateway.environment import PREFIX, read_sections
 from gateway.public_address import AddressPolicy
 from gateway.settings.account_section import AccountLimits, AccountSection
+from gateway.settings.connection_section import ConnectionSection
 from gateway.settings.event_sections import KafkaSection, UrlSection, WebhookSection
 from gateway.settings.link_section import LinkSection
 from gateway.settings.message_sections import (
@@ -54,6 +56,7 @@ class Settings(BaseModel):
     http: HttpSection
     accounts: AccountSection
     instances: InstanceSection
+    connections: ConnectionSection
     links: LinkSection
     webhooks: WebhookSection
     kafka: KafkaSection

@@ -56,6 +56,6 @@ begin
 end
 $$;
 
-create or replace trigger linking_decided after insert or update on instance_connections
+create or replace trigger linking_decided after insert or update of state on instance_connections
     for each row when (new.state in ('connected', 'unpaired', 'logged_out', 'banned'))
     execute function decide_linking_v1();

@@ -3,7 +3,8 @@
 
 -- name: find_instance
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
-       a.refuse_opted_out, s.history_sync_url, s.proxy_url,
+       a.refuse_opted_out, c.id as connection_id, c.settings_ciphertext, c.settings_key_id,
+       s.history_sync_url, s.proxy_url,
        coalesce(s.message_filters, '{}') as message_filters,
        coalesce(s.callback_type_filters, '{}') as callback_type_filters,
        coalesce(
@@ -15,6 +16,7 @@ select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::t
        ) as own_settings
 from instances i
 join accounts a on a.id = i.account_id
+left join instance_connections c on c.instance_id = i.id
 left join callback_settings s on s.instance_id = i.id
 where i.id = %(id)s::text;
 
@@ -256,7 +258,7 @@ set subscribed = false, canceled_at = now(),
 where id = %(id)s::text and subscribed;
 
 -- name: list_keys_in_use
--- Returns each key that encrypts tokens or proxies, with their number, one ciphertext, and the names
+-- Returns each key that encrypts tokens, proxies or settings of connections, with their number, one ciphertext, and the names
 -- and ids of the first three instances.
 select key_id as token_key_id, count(distinct id) as tokens,
        (array_agg(ciphertext order by id))[1] as ciphertext,
@@ -265,6 +267,11 @@ from (
     select id, name, token_key_id as key_id, token_ciphertext as ciphertext from instances
     union all
     select id, name, proxy_key_id, proxy_ciphertext from instances where proxy_key_id is not null
+    union all
+    select i.id, i.name, c.settings_key_id, c.settings_ciphertext
+    from instance_connections c
+    join instances i on i.id = c.owner_instance_id
+    where c.settings_key_id is not null
 ) sealed
 group by key_id;
 

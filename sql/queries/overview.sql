@@ -168,6 +168,7 @@ with mine as materialized (
     select i.id, i.account_id, i.name, i.created_at, i.wanted, i.subscribed, i.trial_ends_at,
            i.received_callback_url, c.state, c.changed_at, coalesce(c.down_since, c.changed_at) as down_since,
            l.connected, l.paused, l.pause_changed_at, l.next_sequence, l.hold_until, l.hold_kind,
+           l.first_contacts_until, c.health, c.health_since,
            l.hold_kind = 'linking' or l.hold_until > now() + interval '50 years' as held_by_linking
     from instances i
     left join instance_connections c on c.instance_id = i.id
@@ -225,6 +226,14 @@ with mine as materialized (
     ) waiting
     where x.paused and coalesce(x.pause_changed_at, '-infinity') < now() - interval '15 minutes'
         and waiting.count > 0
+    union all
+    select 'connection_unhealthy', x.id, x.health_since, null, 1
+    from mine x
+    where x.wanted and x.state = 'connected' and x.health = 'unhealthy'
+    union all
+    select 'first_contacts_held', x.id, null, x.first_contacts_until, 1
+    from mine x
+    where x.first_contacts_until > now()
     union all
     select case x.hold_kind when 'daily_limit' then 'daily_limit' else 'held_by_whatsapp' end,
            x.id, null, x.hold_until, 1

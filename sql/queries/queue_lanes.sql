@@ -83,6 +83,7 @@ select q.instance_id, q.message_id, q.zaap_id, q.phone, null::text as sender, tr
        null::timestamptz as delivered_at, null::timestamptz as read_at, null::timestamptz as played_at,
        null::timestamptz as failed_at, q.sequence_number, q.priority, q.max_attempts, q.due_at,
        q.expires_at, false as settled, true as in_queue, q.id, q.status as state, q.parked_for,
+       q.withheld_for, q.deferrals,
        q.due_at <= now() as is_due, q.claimed_at
 from unnest(%(ids)s::bigint[]) with ordinality as w (id, nth)
 join message_queue q on q.instance_id = %(instance_id)s::text and q.id = w.id

@@ -1,6 +1,6 @@
--- Aliases: a parked or following message, b message behind a parked one, c chosen message (in record_sent:
--- connection; in arrange: chat; in chats_behind: chat), d sent message (in arrange: due message), e lease (in
--- find_unowned_queues and free_unowned_queue: node), f free message, h head of a queue or lane, i id of a
+-- Aliases: a parked or following message (in release_known: withheld message of the same chat), b message behind
+-- a parked one, c chosen message (in record_sent: connection; in arrange, chats_behind and release_known: chat), d sent message (in arrange: due message), e lease (in
+-- find_unowned_queues and free_unowned_queue: node; in release_known: queue), f free message, h head of a queue or lane, i id of a
 -- message (in free_unowned_queue: instance), k idempotency key (in store_offset: offset of a topic),
 -- l lease, m queued message (in state_of_message: message of history), n queue of
 -- an instance, o expired message, p message in flight (in record_sent: identity), q queued message,
@@ -158,6 +158,11 @@ with waiting as (
                 ) b
             ), m.position) >= m.position
         )
+        -- The worker withholds first contacts before it claims, while WhatsApp does not allow them.
+        and (
+            n.first_contacts_until is null
+            or not is_withheld_v1(m.instance_id, m.phone, n.first_contacts_until)
+        )
     for update of l, m skip locked
 )
 update message_queue m
@@ -166,7 +171,7 @@ from (select * from unanswered union all select * from head) h
 where m.instance_id = h.instance_id and m.id = h.id
 returning m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
           m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch, m.claim_id,
-          coalesce(m.expires_at <= now(), false) as is_expired, h.reordered,
+          coalesce(m.expires_at <= now(), false) as is_expired, h.reordered, m.deferrals,
           known_chat_v1(m.instance_id, m.phone) as known_chat;
 
 -- name: arrange
@@ -214,7 +219,8 @@ with worker as materialized (
     from worker w
     cross join (values (0), (1), (2)) as lane (priority)
     cross join lateral (
-        select q.id, q.phone, q.position, q.attempts > 0 and least(q.due_at, q.expires_at) > now() as rests
+        select q.id, q.phone, q.position,
+               (q.attempts > 0 or q.deferrals > 0) and least(q.due_at, q.expires_at) > now() as rests
         from message_queue q
         where q.instance_id = w.instance_id and q.status = 'pending' and q.priority = lane.priority
             and q.position >= case
@@ -352,6 +358,74 @@ select w.instance_id,
        ) as has_parked
 from worker w;
 
+-- name: withhold_first_contacts
+-- Takes messages that begin a conversation out of the lanes while WhatsApp lets the number write to known
+-- chats only, and later messages of the same chats with them. They are `scheduled` for the end of that
+-- time, and keep their place. A run at a time, and only from a head that may not leave. Returns for each
+-- queue how many it took, and whether the rule holds.
+with worker as materialized (
+    -- Locks the leases; the position from which each lane is read.
+    select w.instance_id, w.from_high, w.from_normal, w.from_bulk, n.reordered <> w.reordered as from_the_front,
+           n.first_contacts_until as until
+    from unnest(
+        %(instance_ids)s::text[], %(epochs)s::bigint[], %(reordered)s::bigint[],
+        %(from_high)s::bigint[], %(from_normal)s::bigint[], %(from_bulk)s::bigint[]
+    ) as w (instance_id, epoch, reordered, from_high, from_normal, from_bulk)
+    join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
+    join instance_lines n on n.instance_id = w.instance_id
+    for update of l skip locked
+), lane_head as materialized (
+    -- The first message of each lane, if it may not leave.
+    select w.instance_id, w.until, lane.priority, h.position
+    from worker w
+    cross join (values (0), (1), (2)) as lane (priority)
+    cross join lateral (
+        select q.phone, q.position
+        from message_queue q
+        where q.instance_id = w.instance_id and q.status = 'pending' and q.priority = lane.priority
+            and q.position >= case
+                when w.from_the_front then %(first_position)s::bigint
+                when lane.priority = 0 then w.from_high
+                when lane.priority = 1 then w.from_normal
+                else w.from_bulk
+            end
+        order by q.position
+        limit 1
+    ) h
+    where w.until is not null and is_withheld_v1(w.instance_id, h.phone, w.until)
+), withheld as (
+    -- From each such head on: the next messages that may not leave either.
+    select q.instance_id, q.id, h.until
+    from lane_head h
+    cross join lateral (
+        select m.instance_id, m.id, m.phone
+        from message_queue m
+        where m.instance_id = h.instance_id and m.status = 'pending' and m.priority = h.priority
+            and m.position >= h.position
+        order by m.position
+        limit %(max_run)s::int
+    ) q
+    where is_withheld_v1(q.instance_id, q.phone, h.until)
+), locked as materialized (
+    -- Locks them; one that a caller is changing stays as it is.
+    select m.instance_id, m.id, withheld.until
+    from withheld
+    join message_queue m on m.instance_id = withheld.instance_id and m.id = withheld.id
+    where m.status = 'pending'
+    for update of m skip locked
+), changed as (
+    -- Schedules them.
+    update message_queue m
+    set status = 'scheduled', withheld_for = 'first_contact', due_at = greatest(m.due_at, c.until),
+        updated_at = now()
+    from locked c
+    where m.instance_id = c.instance_id and m.id = c.id
+    returning m.instance_id
+)
+select w.instance_id, (select count(*) from changed c where c.instance_id = w.instance_id) as moved,
+       w.until is not null as is_on
+from worker w;
+
 -- name: park_for_file
 -- Parks a claimed message whose file is not ready; nothing was sent, and no attempt counts. Returns no
 -- row if the message may not be parked: its queue is strict, as many are parked as may be, or this
@@ -434,14 +508,15 @@ where m.claim_id is not distinct from s.claim_id and m.claimed_epoch is not null
 -- Returns the rows whose attempt may begin; without its row, a worker must not call the provider.
 -- Skips locked rows: a message that a caller is canceling does not start. The id of the claim makes
 -- sure that no later claim of the same epoch took the row. A message that expired during the pause
--- does not start; the next claim brings it again, as expired. No index has the columns that are set, so
+-- does not start; the next claim brings it again, as expired. The attempt names its connection. No index has the columns that are set, so
 -- the new row version stays in its page.
 with ready as materialized (
     -- Locks the leases and the claimed messages of queues that may move.
-    select m.instance_id, m.id
+    select m.instance_id, m.id, s.connection_id
     from unnest(
-        %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[], %(claim_ids)s::uuid[]
-    ) as s (instance_id, id, epoch, claim_id)
+        %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[], %(claim_ids)s::uuid[],
+        %(connection_ids)s::text[]
+    ) as s (instance_id, id, epoch, claim_id, connection_id)
     join instance_leases l on l.instance_id = s.instance_id and l.epoch = s.epoch
     join instance_lines n
         on n.instance_id = s.instance_id and n.connected and not n.paused
@@ -457,7 +532,7 @@ with ready as materialized (
     for update of l, m skip locked
 )
 update message_queue m
-set attempt_started_at = now(), attempts = m.attempts + 1
+set attempt_started_at = now(), attempts = m.attempts + 1, connection_id = r.connection_id
 from ready r
 where m.instance_id = r.instance_id and m.id = r.id
 returning m.instance_id, m.id;
@@ -525,11 +600,12 @@ with done as (
     insert into messages (
         instance_id, message_id, recorded_at, created_at, attempt_started_at, sent_at,
         sequence_number, version, attempts, from_me, status, zaap_id, provider_message_id, phone,
-        type, payload, provider_data, sent_files
+        type, payload, provider_data, sent_files, connection_id
     )
     select instance_id, message_id, now(), created_at, attempt_started_at, now(),
            sequence_number, version, attempts, true, 'sent', zaap_id,
-           nullif(provider_message_id, message_id), phone, type, payload, provider_data, sent_files
+           nullif(provider_message_id, message_id), phone, type, payload, provider_data, sent_files,
+           connection_id
     from removed
 ), ids as (
     -- Stores their ids.
@@ -600,11 +676,13 @@ with before as (
     where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
         and m.claim_id is not distinct from %(claim_id)s::uuid
-    returning m.instance_id, m.message_id, m.phone, before.started_at
+    returning m.instance_id, m.message_id, m.phone, m.connection_id, before.started_at
 ), attempt as (
     -- Stores the attempt.
-    insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
-    select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
+    insert into message_attempts (
+        instance_id, message_id, started_at, ended_at, outcome, error, connection_id
+    )
+    select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text, connection_id
     from failed
     where started_at is not null
     on conflict do nothing
@@ -616,7 +694,7 @@ select enqueue_callbacks_v2(
 from failed;
 
 -- name: record_retry
--- The attempt failed and counts. The message is parked until it is due again, and other chats pass; if
+-- The attempt failed, and counts or not. The message is parked until it is due again, and other chats pass; if
 -- its queue is strict, or as many are parked as may be, it blocks its lane. The lease is locked, so
 -- that its next owner sees a parked message.
 with lease as materialized (
@@ -641,6 +719,8 @@ with lease as materialized (
     set status = case when l.instance_id is null then 'pending' else 'parked' end,
         parked_for = case when l.instance_id is not null then 'retry' end,
         claimed_epoch = null, claim_id = null, claimed_at = null, attempt_started_at = null,
+        attempts = case when %(counts)s::boolean then m.attempts else %(attempts)s::smallint end,
+        deferrals = case when %(counts)s::boolean then m.deferrals else m.deferrals + 1 end,
         due_at = now() + make_interval(secs => %(after_seconds)s::double precision),
         last_error = %(error)s::text, updated_at = now()
     from before
@@ -648,19 +728,57 @@ with lease as materialized (
     where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
         and m.claim_id is not distinct from %(claim_id)s::uuid
-    returning m.instance_id, m.message_id, before.started_at
+    returning m.instance_id, m.message_id, m.connection_id, before.started_at
 ), attempt as (
     -- Stores the attempt.
-    insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
-    select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
+    insert into message_attempts (
+        instance_id, message_id, started_at, ended_at, outcome, error, connection_id
+    )
+    select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text, connection_id
     from returned
     where started_at is not null
     on conflict do nothing
 )
 select count(*) as rows from returned;
 
+-- name: withhold_message
+-- WhatsApp lets the number write to known chats only, and refused this message: the attempt does not
+-- count, and the message is withheld until a time. The callback goes where that of a held queue goes,
+-- once for each time that the rule begins.
+with before as (
+    -- Whether the rule held before.
+    select coalesce(n.first_contacts_until > now(), false) as was_on from instance_lines n
+    where n.instance_id = %(instance_id)s::text
+), returned as (
+    -- Schedules the message, if it still belongs to this epoch and claim.
+    update message_queue
+    set status = 'scheduled', withheld_for = 'refused_contact',
+        due_at = greatest(%(until)s::timestamptz, now() + interval '1 second'),
+        claimed_epoch = null, claim_id = null, claimed_at = null, attempt_started_at = null,
+        attempts = %(attempts)s::smallint, last_error = %(reason)s::text, updated_at = now()
+    where instance_id = %(instance_id)s::text and id = %(id)s::bigint
+        and status = 'processing' and claimed_epoch = %(epoch)s::bigint
+        and claim_id is not distinct from %(claim_id)s::uuid
+    returning instance_id
+), held as (
+    -- Begins the rule, or makes it last longer.
+    update instance_lines n
+    set first_contacts_until = greatest(
+            n.first_contacts_until, %(until)s::timestamptz, now() + interval '1 second'
+        ),
+        first_contacts_reason = %(reason)s::text
+    from returned
+    where n.instance_id = returned.instance_id
+)
+select enqueue_callbacks_v2(
+    array_agg(returned.instance_id), array_agg('queue'::text), array_agg('DeliveryCallback'::text),
+    array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
+)
+from returned, before
+where not before.was_on;
+
 -- name: hold_queue
--- Holds the whole queue until a time; the attempt does not count. A hold that waits for the owner to
+-- Holds the whole queue until a time; the attempt counts only if the caller says so. A hold that waits for the owner to
 -- confirm a linking stays as it is. The callback goes to the webhook
 -- of deliveries, because Z-API has none for holds. Historic: its event has the type
 -- `DeliveryCallback`, which selects that webhook, and the chat `queue`, so that holds have a delivery
@@ -670,7 +788,8 @@ with returned as (
     update message_queue
     set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null,
         attempt_started_at = null,
-        attempts = %(attempts)s::smallint, last_error = %(reason)s::text, updated_at = now()
+        attempts = %(attempts)s::smallint, deferrals = %(deferrals)s::smallint,
+        last_error = %(reason)s::text, updated_at = now()
     where instance_id = %(instance_id)s::text and id = %(id)s::bigint
         and status = 'processing' and claimed_epoch = %(epoch)s::bigint
         and claim_id is not distinct from %(claim_id)s::uuid
@@ -707,7 +826,7 @@ select (
 -- these rows are gone. A node that has lost the lease meanwhile finds nothing.
 select m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
        m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch,
-       m.claim_id, false as is_expired, 0::bigint as reordered, m.attempt_started_at
+       m.claim_id, false as is_expired, 0::bigint as reordered, m.deferrals, m.attempt_started_at
 from unnest(%(instance_ids)s::text[], %(epochs)s::bigint[]) as w (instance_id, epoch)
 join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
 join message_queue m
@@ -726,7 +845,7 @@ with due as (
     for update of q skip locked
 ), promoted as (
     -- Makes them pending.
-    update message_queue m set status = 'pending', updated_at = now()
+    update message_queue m set status = 'pending', withheld_for = null, updated_at = now()
     from due
     where m.instance_id = due.instance_id and m.id = due.id
     returning m.instance_id
@@ -740,6 +859,68 @@ with due as (
 ), reordered_queue as (
     -- Makes the claimers read those queues from the front again.
     update instance_lines n set reordered = n.reordered + 1
+    from queue
+    where n.instance_id = queue.instance_id
+)
+select instance_id from queue;
+
+-- name: release_known
+-- Returns withheld messages to their lanes whose chat is known by now, or for whose number the rule has
+-- ended. One that WhatsApp refused goes on only after a later message of its chat. Ends the rule of a
+-- queue from which no message is withheld any more.
+with known as (
+    -- Locks such messages of this node's queues.
+    select q.instance_id, q.id
+    from message_queue q
+    join instance_leases l on l.instance_id = q.instance_id and l.node_id = %(node_id)s::text
+    join instance_lines n on n.instance_id = q.instance_id
+    where q.withheld_for is not null and q.status = 'scheduled'
+        and (
+            coalesce(n.first_contacts_until, '-infinity') <= now()
+            or exists (
+                select from chats c
+                where c.instance_id = q.instance_id
+                    and c.phone = any(queue_names_v1(q.instance_id, q.phone))
+                    and c.last_message_at > case
+                        when q.withheld_for = 'first_contact' then 'epoch' else q.updated_at
+                    end
+            ) and not exists (
+                select from message_queue a
+                where q.withheld_for = 'first_contact' and a.instance_id = q.instance_id
+                    and a.phone = any(queue_names_v1(q.instance_id, q.phone))
+                    and a.withheld_for = 'refused_contact' and a.status = 'scheduled'
+            )
+        )
+    order by q.instance_id, q.id
+    limit 1000
+    for update of q skip locked
+), released as (
+    -- Makes them pending and due.
+    update message_queue m
+    set status = 'pending', withheld_for = null, due_at = least(m.due_at, now()), updated_at = now()
+    from known
+    where m.instance_id = known.instance_id and m.id = known.id
+    returning m.instance_id
+), queue as materialized (
+    -- Locks their queues, and those whose rule has ended.
+    select n.instance_id
+    from instance_lines n
+    where n.instance_id in (
+        select instance_id from released
+        union all
+        select e.instance_id
+        from instance_lines e
+        join instance_leases l on l.instance_id = e.instance_id and l.node_id = %(node_id)s::text
+        where e.first_contacts_until <= now()
+    )
+    order by n.instance_id
+    for no key update
+), reordered_queue as (
+    -- Makes the claimers read those queues from the front again.
+    update instance_lines n
+    set reordered = n.reordered + 1,
+        first_contacts_until = case when n.first_contacts_until > now() then n.first_contacts_until end,
+        first_contacts_reason = case when n.first_contacts_until > now() then n.first_contacts_reason end
     from queue
     where n.instance_id = queue.instance_id
 )
@@ -850,7 +1031,8 @@ where instance_id = %(instance_id)s::text and status <> 'failed';
 -- name: list_waiting
 select q.zaap_id, q.message_id, q.type, q.phone, q.payload, q.sequence_number, q.attempts, q.max_attempts,
        q.due_at, q.expires_at, q.created_at, q.last_error, reported_status_v1(q) as status, q.id, q.priority,
-       q.status as state, q.parked_for, q.due_at <= now() as is_due, q.claimed_at, q.attempt_started_at
+       q.status as state, q.parked_for, q.withheld_for, q.deferrals, q.due_at <= now() as is_due, q.claimed_at,
+       q.attempt_started_at
 from message_queue q
 where q.instance_id = %(instance_id)s::text and q.status <> 'failed'
     and q.sequence_number > %(after)s::bigint
@@ -863,8 +1045,8 @@ limit %(limit)s::int offset %(offset)s::int;
 
 -- name: find_waiting
 -- What says why a message waits; no row if it does not.
-select q.id, q.priority, q.payload, q.status as state, q.parked_for, q.attempts, q.due_at, q.due_at <= now() as is_due,
-       q.claimed_at, q.attempt_started_at
+select q.id, q.priority, q.payload, q.status as state, q.parked_for, q.withheld_for, q.deferrals, q.attempts,
+       q.due_at, q.due_at <= now() as is_due, q.claimed_at, q.attempt_started_at
 from message_queue q
 where q.instance_id = %(instance_id)s::text and q.message_id = %(message_id)s::text and q.status <> 'failed';
 
@@ -1024,7 +1206,10 @@ with chosen as materialized (
     select q.instance_id, q.id
     from message_queue q
     where q.instance_id = %(instance_id)s::text and q.message_id = any(%(message_ids)s::text[])
-        and (q.status = 'failed' or q.status in ('pending', 'parked', 'behind') and q.attempts > 0)
+        and (
+            q.status = 'failed'
+            or q.status in ('pending', 'parked', 'behind') and (q.attempts > 0 or q.deferrals > 0)
+        )
     order by q.sequence_number
     for update
 ), queue as materialized (
@@ -1041,7 +1226,7 @@ with chosen as materialized (
 ), returned as (
     -- Makes the messages pending and due.
     update message_queue m
-    set attempts = case when m.status = 'failed' then 0 else m.attempts end,
+    set attempts = case when m.status = 'failed' then 0 else m.attempts end, deferrals = 0,
         status = case when m.status = 'failed' then 'pending' else m.status end, due_at = now(), expires_at = null, updated_at = now()
     from chosen c
     where m.instance_id = c.instance_id and m.id = c.id
@@ -1111,10 +1296,10 @@ with chosen as (
     -- Stores them in history as failed.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, failed_at, sequence_number, version,
-        attempts, from_me, status, error, zaap_id, phone, type, payload
+        attempts, from_me, status, error, zaap_id, phone, type, payload, connection_id
     )
     select instance_id, message_id, now(), created_at, updated_at, sequence_number, version,
-           attempts, true, 'failed', last_error, zaap_id, phone, type, payload
+           attempts, true, 'failed', last_error, zaap_id, phone, type, payload, connection_id
     from removed
 ), ids as (
     -- Stores their ids.
@@ -1180,6 +1365,7 @@ group by 1, 2;
 
 -- name: queue_state
 select n.connected, n.paused,
+       case when n.first_contacts_until > now() then n.first_contacts_until end as first_contacts_until,
        case when n.hold_until > now() and n.hold_kind is distinct from 'linking' then n.hold_until end
            as hold_until,
        case when n.hold_until > now() then n.hold_reason end as hold_reason,

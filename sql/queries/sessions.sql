@@ -18,17 +18,17 @@ with before as materialized (
 ), joined as (
     -- Inserts the node, or replaces the process of the row. Reads `before` first, for its lock.
     insert into nodes (
-        id, internal_address, life, signed_life, described_life, role, version, expires_at,
-        opens_payloads
+        id, internal_address, life, signed_life, described_life, connections_life, role, version,
+        expires_at, opens_payloads
     )
     select %(node_id)s::text, %(internal_address)s::text, %(life)s::uuid, %(life)s::uuid,
-           %(life)s::uuid, %(role)s::text, %(version)s::text,
+           %(life)s::uuid, %(life)s::uuid, %(role)s::text, %(version)s::text,
            now() + make_interval(secs => %(seconds)s::double precision), true
     from (select count(*) from before) as locked_before
     on conflict (id) do update
     set internal_address = excluded.internal_address, life = excluded.life,
         signed_life = excluded.signed_life, described_life = excluded.described_life,
-        role = excluded.role, version = excluded.version, started_at = now(),
+        connections_life = excluded.connections_life, role = excluded.role, version = excluded.version, started_at = now(),
         expires_at = excluded.expires_at, opens_payloads = true
     where nodes.life = any(array[excluded.life, %(replaced)s::uuid]) or nodes.expires_at <= now()
     returning extract(epoch from now())::double precision as database_seconds
@@ -206,13 +206,14 @@ with leased as (
         (select state = 'connected' from instance_connections where instance_id = %(instance_id)s::text), false
     ) as connected
 ), recorded as (
-    -- Stores the state of the connection.
-    insert into instance_connections as c (instance_id, state, phone, reason, changed_at)
-    select instance_id, %(state)s::text, %(phone)s::text, %(reason)s::text, %(at)s::timestamptz
+    -- Stores the state of the active connection, and its latest error.
+    update instance_connections c
+    set state = %(state)s::text, phone = coalesce(%(phone)s::text, c.phone), reason = %(reason)s::text,
+        changed_at = %(at)s::timestamptz,
+        last_error = coalesce(%(error)s::text, c.last_error),
+        last_error_at = case when %(error)s::text is null then c.last_error_at else %(at)s::timestamptz end
     from leased
-    on conflict (instance_id) do update
-    set state = excluded.state, phone = coalesce(excluded.phone, c.phone), reason = excluded.reason,
-        changed_at = excluded.changed_at
+    where c.instance_id = leased.instance_id
 ), switched as (
     -- Starts the queue, or stops it.
     update instance_lines n

@@ -41,6 +41,9 @@ class AcceptsAtOnce:
     async def execute(self, operation: Operation[Any]) -> Any:
         raise NotImplementedError
 
+    async def check_health(self) -> None:
+        pass
+
     async def events(self) -> AsyncIterator[ReportedEvent]:
         raise NotImplementedError
         yield

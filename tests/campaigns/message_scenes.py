@@ -124,6 +124,9 @@ async def fail(tour: Tour) -> None:
     await tour.send("busy")
     await tour.line.control("faults", next=[{"fault": "restricted_until", "seconds": 1}])
     await tour.send("restricted")
+    first_contacts = {"fault": "restricted_until", "seconds": 1, "reach": "first_contacts"}
+    await tour.line.control("faults", next=[first_contacts])
+    await tour.send("withheld")
     await tour.line.control("faults", next=["permanent"])
     refused = await tour.line.send_text(tour.text("refused"))
 

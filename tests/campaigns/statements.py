@@ -33,6 +33,7 @@ FOLLOWS = {
 """Statements that run only after the answer to another one was lost."""
 
 _WHATSMEOW = "needs the library; the store repeats it until it is answered"
+_CONNECTION = "tests/postgres/test_connections.py runs it"
 _PANEL = "only a page of the panel runs it; tests/service/panel/test_chats.py does"
 _BUCKET = "needs a bucket that fails; tests/postgres/test_deferred_files.py runs it"
 NOT_DRIVEN: dict[str, str] = {
@@ -54,6 +55,18 @@ NOT_DRIVEN: dict[str, str] = {
             "traffic",
             "users",
             "webhooks",
+        )
+    },
+    **{
+        f"connections/{name}": _CONNECTION
+        for name in (
+            "add_standby",
+            "change_connection_settings",
+            "count_older_nodes",
+            "delete_standby",
+            "find_connection_settings",
+            "list_connections",
+            "lock_connections",
         )
     },
     **{

@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 from gateway.clock import Clock
 from gateway.database.queries import query
 from gateway.instances.store import Instance
-from gateway.send_queue.claim import ClaimCursor
+from gateway.send_queue.claim_cursor import ClaimCursor
 from gateway.send_queue.enqueue import QueueLimits
 from gateway.send_queue.outcome import HandedBack, Retried
 from gateway.send_queue.worker import Worker

@@ -16,7 +16,7 @@ from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
 from gateway.runtime.gauges import Gauges
-from gateway.send_queue.claim import ClaimCursor
+from gateway.send_queue.claim_cursor import ClaimCursor
 from gateway.send_queue.outcome import HandedBack, Retried
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.worker import Worker

@@ -63,6 +63,9 @@ class Phone:
             raise self.failure
         return cast("Result", {p: self.known[p] for p in operation.phones if p in self.known})
 
+    async def check_health(self) -> None:
+        pass
+
     async def events(self) -> AsyncIterator[ReportedEvent]:
         raise NotImplementedError
         yield

@@ -119,7 +119,8 @@ async def connect(operator: AsyncConnection, *ids: str, state: str = "connected"
            select id, %s, '55119' || right(id, 3), now() - interval '1 hour'
            from unnest(%s::text[]) as id
            on conflict (instance_id) do update
-           set state = excluded.state, changed_at = excluded.changed_at""",
+           set state = excluded.state, phone = coalesce(instance_connections.phone, excluded.phone),
+               changed_at = excluded.changed_at""",
         [state, list(ids)],
     )
 
@@ -237,6 +238,11 @@ CHANGES = {
     "held_by_whatsapp": """update instance_lines
                            set hold_kind = 'restricted', hold_until = now() + interval '1 hour'
                            where instance_id = %s""",
+    "first_contacts_held": """update instance_lines
+                              set first_contacts_until = now() + interval '1 hour'
+                              where instance_id = %s""",
+    "connection_unhealthy": """update instance_connections set health = 'unhealthy'
+                               where instance_id = %s""",
     "daily_limit": """update instance_lines
                       set hold_kind = 'daily_limit', hold_until = now() + interval '1 hour'
                       where instance_id = %s""",

@@ -12,7 +12,7 @@ from gateway.database.queries import query
 from gateway.identities.numbers import spellings
 from gateway.instances.phone_links import LinkStatus, PhoneLinks
 from gateway.instances.store import Instance
-from gateway.send_queue.claim import ClaimCursor
+from gateway.send_queue.claim_cursor import ClaimCursor
 from gateway.send_queue.control import read_stats
 from tests.fixtures.queue import Node, add_instances, rows, running_node
 
@@ -49,6 +49,7 @@ async def report(
             "state": state,
             "phone": phone,
             "reason": None,
+            "error": None,
             "at": at or datetime.now(UTC),
             "chat": "connection",
             "type": "ConnectedCallback",

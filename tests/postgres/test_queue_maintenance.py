@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Identifier
 from gateway.clock import Clock
 from gateway.database.queries import query
 from gateway.history.partitions import HistoryPartitions
-from gateway.send_queue.claim import ClaimCursor
+from gateway.send_queue.claim_cursor import ClaimCursor
 from gateway.send_queue.enqueue import QueueLimits
 from gateway.send_queue.enqueue_request import IdempotencyKey
 from gateway.send_queue.maintenance import QueueMaintenance

@@ -21,7 +21,8 @@ from gateway.identities.numbers import spellings
 from gateway.instances.store import Instance
 from gateway.media.preparing import NOTHING, Prepared, Preparer, Preparing
 from gateway.send_queue.activity import WorkerActivity
-from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer
+from gateway.send_queue.claim import Claimer
+from gateway.send_queue.claim_cursor import ClaimCursor, ClaimedMessage
 from gateway.send_queue.operations import clear_queue, list_queue_by_page
 from gateway.send_queue.order import MAX_PARKED, QueueOrder
 from gateway.send_queue.worker import Worker

@@ -20,7 +20,7 @@ from gateway.contract.zapi.instance_queue import RemoveFromQueue
 from gateway.database.queries import query
 from gateway.errors import Conflict
 from gateway.instances.store import Instance
-from gateway.send_queue.claim import ClaimCursor, ClaimedMessage
+from gateway.send_queue.claim_cursor import ClaimCursor, ClaimedMessage
 from gateway.send_queue.control import move_to_front, retry
 from gateway.send_queue.operations import remove_from_queue
 from gateway.send_queue.outcome import Failed, HandedBack, Held, Retried

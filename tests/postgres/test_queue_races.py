@@ -21,7 +21,7 @@ from gateway.database.notifications import Notifications
 from gateway.database.queries import query
 from gateway.errors import Conflict, DatabaseUnavailable, IdempotencyKeyReused, QueueFull
 from gateway.instances.store import Instance
-from gateway.send_queue.claim import ClaimCursor, ClaimedMessage
+from gateway.send_queue.claim_cursor import ClaimCursor, ClaimedMessage
 from gateway.send_queue.enqueue import QueueLimits
 from gateway.send_queue.enqueue_request import IdempotencyKey
 from gateway.send_queue.operations import remove_from_queue
@@ -596,6 +596,9 @@ class Phone:
 
     async def execute(self, operation: Operation[Answer]) -> Answer:
         raise NotImplementedError
+
+    async def check_health(self) -> None:
+        pass
 
     async def events(self) -> AsyncIterator[ReportedEvent]:
         raise NotImplementedError

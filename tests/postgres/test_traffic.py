@@ -27,7 +27,7 @@ from gateway.errors import DatabaseUnavailable, InvalidRequest, UnknownInstance
 from gateway.instances.accounts import Account
 from gateway.instances.store import Instances
 from gateway.observability.traffic import TrafficCounts
-from gateway.send_queue.claim import ClaimCursor
+from gateway.send_queue.claim_cursor import ClaimCursor
 from gateway.send_queue.maintenance import QueueMaintenance
 from gateway.send_queue.outcome import Failed, HandedBack
 from tests.fixtures.postgres_proxy import Cut, as_sent, bad_connection

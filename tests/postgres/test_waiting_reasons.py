@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.contract.extensions.queue_control import ReadQueued
 from gateway.contract.zapi.instance_queue import ListQueueByPage
 from gateway.send_queue.activity import WorkerActivity
-from gateway.send_queue.claim import ClaimCursor
+from gateway.send_queue.claim_cursor import ClaimCursor
 from gateway.send_queue.control import read_queued
 from gateway.send_queue.operations import QueueContext, list_queue_by_page
 from gateway.send_queue.pacing import Pace, SendPolicy

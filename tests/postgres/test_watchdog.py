@@ -16,7 +16,7 @@ from gateway.database.pool import Database
 from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
-from gateway.send_queue.claim import ClaimedMessage
+from gateway.send_queue.claim_cursor import ClaimedMessage
 from gateway.send_queue.coordinator import Coordinator
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.start import Starter

@@ -167,10 +167,13 @@ async def test_lost_connection_is_reported_and_loses_nothing(world: World, name:
         await listening.until(ConnectionState.DISCONNECTED)
         with pytest.raises(NotConnected):
             await listening.send(text(world, name), name)
+        with pytest.raises(NotConnected):
+            await listening.session.check_health()
         for each in texts:
             await world.write(each)
         await world.mend()
         await listening.until(ConnectionState.CONNECTED)
+        await listening.session.check_health()
         assert [await listening.text() for _ in texts] == texts
         await listening.send(text(world, f"{name} last"), f"{name} last")
     assert name not in await seen_when(world, f"{name} last")

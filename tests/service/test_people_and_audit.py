@@ -110,6 +110,7 @@ async def test_provider_table_holds_every_route(client: Client) -> None:
     assert rows["POST", "/send-text"]["operation"] == "SendText"
     assert rows["GET", "/tags"]["supportedBy"] == table["providers"], "our own tables answer"
     assert [row["path"] for row in table["operations"] if not row["supportedBy"]] == []
+    assert table.pop("health").keys() <= set(table["providers"])
     assert table == offers(), "README shows the same"
 
 

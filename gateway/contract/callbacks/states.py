@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from gateway.contract.callbacks.base import Callback, Example
 
 MessageStatus = Literal["SENT", "RECEIVED", "READ", "READ_BY_ME", "PLAYED"]
+HeldKind = Literal["restricted", "daily_limit", "first_contacts"]
 Presence = Literal["UNAVAILABLE", "AVAILABLE", "COMPOSING", "RECORDING", "PAUSED"]
 
 _INSTANCE = "6C1D7A35F0B24E89A1C3D5E7F9B0A2C4"
@@ -38,11 +39,12 @@ class QueueHeldCallback(Callback):
     """The queue waits until a time, in milliseconds; posted to the webhook of deliveries.
 
     `restricted`: WhatsApp limits the number. `daily_limit`: the messages of the day are sent.
+    `first_contacts`: only messages to people without a conversation wait; replies go on.
     """
 
     type: Literal["QueueHeldCallback"] = "QueueHeldCallback"
     momment: int
-    kind: Literal["restricted", "daily_limit"]
+    kind: HeldKind
     reason: str
     until: int
 

@@ -235,7 +235,8 @@ class QueueStats(Wire):
 
     `secondsToEmpty` is the time to send all due messages at the present pace, with the rest of
     a hold; null while nothing can be sent. `holdKind` is `restricted` by WhatsApp, the
-    `daily_limit`, or a `linking` that waits for `POST /link/confirm` and has no end.
+    `daily_limit`, or a `linking` that waits for `POST /link/confirm` and has no end. Until
+    `firstContactsUntil` messages to people without a conversation wait, and replies go on.
     """
 
     queue_length: int
@@ -249,6 +250,7 @@ class QueueStats(Wire):
     hold_until: datetime | None
     hold_reason: str | None
     hold_kind: Literal["restricted", "daily_limit", "linking"] | None
+    first_contacts_until: datetime | None
     daily_limit: int
     sent_today: int | None
 
@@ -272,6 +274,7 @@ class ReadQueueStats(Operation[QueueStats], method="GET", path="/queue/stats"):
         "holdUntil": None,
         "holdReason": None,
         "holdKind": None,
+        "firstContactsUntil": None,
         "dailyLimit": 0,
         "sentToday": None,
     }

@@ -39,6 +39,7 @@ WaitingCode = Literal[
     "disconnected",
     "held",
     "daily_limit",
+    "first_contact",
     "file",
     "retry",
     "chat",
@@ -52,7 +53,8 @@ class QueueItem(Wire, alias_generator=_pascal):
     """One waiting message; DelayMessage is -1 and DelayTyping 0 when not set.
 
     WaitingFor says why it waits: it is `scheduled`; the queue is `paused`, the instance
-    `disconnected`, `held` by WhatsApp, or at its `daily_limit`; it waits for its `file`, for a
+    `disconnected`, `held` by WhatsApp, or at its `daily_limit`; it is a
+    `first_contact`, for which WhatsApp makes the number wait; it waits for its `file`, for a
     `retry` at NextAttemptAt, or behind such a message of its `chat`; it is the next one, after the
     pause (`pacing`); a `lane` with a higher priority goes first; or messages before it (`turn`).
     WaitingReason says the same in a sentence. Both are null while it is being sent.

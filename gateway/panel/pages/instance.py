@@ -9,6 +9,11 @@ from starlette.responses import Response
 from gateway.administration.audit import Subject
 from gateway.administration.phone_link_page import svg_of
 from gateway.contract.building import build
+from gateway.contract.extensions.connections import (
+    ConnectionList,
+    ListConnections,
+    RecoverConnection,
+)
 from gateway.contract.extensions.phone_links import (
     ConfirmLinking,
     CreatedPhoneLink,
@@ -93,8 +98,10 @@ async def show_facts(visit: Visit) -> Response:
 async def _connection(visit: Visit, instance: Instance) -> dict[str, Any]:
     row = await overview_of(visit, instance)
     may_link = visit.may("manage") and row.state in NEEDS_CODE
+    listed: ConnectionList = await visit.execute(ListConnections(), instance)
     return {
         "instance": instance,
+        "connections": listed.connections,
         "needs_code": row.state in NEEDS_CODE,
         "qr": await _qr(visit, instance) if may_link else None,
         "link": await _link_of(visit, instance),
@@ -184,6 +191,16 @@ async def disconnect(visit: Visit) -> Response:
 @page.post(_ONE + "/restart", scope=ApiScope.MANAGE)
 async def restart(visit: Visit) -> Response:
     return await _executed(visit, Restart(), visit.gettext("The connection is being opened again."))
+
+
+@page.post(_ONE + "/recover", scope=ApiScope.MANAGE)
+async def recover(visit: Visit) -> Response:
+    """Opens the active connection again now."""
+    instance = await named_in(visit)
+    await visit.execute(RecoverConnection(), instance)
+    return visit.redirect(
+        f"{INSTANCES}/{instance.id}", flash=visit.gettext("The connection is being opened again.")
+    )
 
 
 @page.post(_ONE + "/reconnect", scope=ApiScope.MANAGE)

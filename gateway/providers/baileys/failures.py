@@ -6,6 +6,7 @@ from gateway.errors import (
     DatabaseUnavailable,
     GatewayError,
     NotConnected,
+    Reach,
     Refused,
     Restricted,
     StartRefused,
@@ -63,6 +64,7 @@ def failure_of(error: VerbFailed, now: datetime) -> GatewayError:
         return Restricted(
             "WhatsApp does not let this number write to new people for now.",
             until=now + timedelta(hours=_HOURS_OF_RESTRICTION),
+            reach=Reach.FIRST_CONTACTS,
         )
     if error.failure == NO_ANSWER:
         return Unconfirmed("the connection broke before the answer came")

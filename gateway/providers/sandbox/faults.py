@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from pydantic.alias_generators import to_camel
 
 from gateway.clock import Clock
-from gateway.errors import NotConnected, Refused, Restricted, TryAgainLater
+from gateway.errors import NotConnected, Reach, Refused, Restricted, TryAgainLater
 
 _SLOW_SECONDS = 5.0
 _RESTRICTED_SECONDS = 60.0
@@ -27,7 +27,7 @@ class FaultName(StrEnum):
 
 
 class Fault(BaseModel):
-    """A planned fault, in JSON its name alone or an object with a time."""
+    """A planned fault, in JSON its name alone or an object with a time and a reach."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
@@ -37,6 +37,8 @@ class Fault(BaseModel):
     seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     after_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     until: AwareDatetime | None = None
+    reach: Reach | None = None
+    counts: bool = True
 
     @model_validator(mode="before")
     @classmethod
@@ -52,7 +54,12 @@ async def apply_fault(fault: Fault, clock: Clock) -> None:
         case FaultName.CRASH_AFTER_ACCEPT:
             raise ConnectionResetError("The connection broke before the answer came.")
         case FaultName.TRANSIENT:
-            raise TryAgainLater("WhatsApp is busy.", after_seconds=fault.after_seconds)
+            raise TryAgainLater(
+                "WhatsApp is busy.",
+                after_seconds=fault.after_seconds,
+                reach=fault.reach or Reach.CHAT,
+                counts=fault.counts,
+            )
         case FaultName.PERMANENT:
             raise Refused("WhatsApp refused the message.")
         case FaultName.RESTRICTED_UNTIL:
@@ -60,7 +67,9 @@ async def apply_fault(fault: Fault, clock: Clock) -> None:
                 seconds=_RESTRICTED_SECONDS if fault.seconds is None else fault.seconds
             )
             raise Restricted(
-                "WhatsApp restricts the number.", until=fault.until or clock.now() + wait
+                "WhatsApp restricts the number.",
+                until=fault.until or clock.now() + wait,
+                reach=fault.reach or Reach.QUEUE,
             )
         case FaultName.TIMEOUT:
             await asyncio.Event().wait()

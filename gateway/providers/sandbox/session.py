@@ -88,6 +88,9 @@ class SandboxSession:
         answer: Result = await self.context.operations.handle(self, operation)
         return answer
 
+    async def check_health(self) -> None:
+        await self.own_phone()
+
     async def events(self) -> AsyncIterator[ReportedEvent]:
         while delivery := await self._deliveries.get():
             yield delivery

@@ -1,10 +1,14 @@
 """What an error of the library means for a message, and for a session."""
 
+from datetime import datetime, timedelta
+
 from gateway.errors import (
     DatabaseUnavailable,
     GatewayError,
     NotConnected,
+    Reach,
     Refused,
+    Restricted,
     TryAgainLater,
     Unconfirmed,
 )
@@ -21,6 +25,9 @@ NO_ANSWER = "NoAnswer"
 _NOT_CONNECTED = ("websocket not connected", "not logged in", "store is nil", "client is nil")
 _NOT_ON_WHATSAPP = ("no lid found", "not on whatsapp")
 _REFUSED_BY_SERVER = "server returned error"
+_NO_NEW_CONVERSATIONS = " 463"
+_FIRST_CONTACT_PAUSE = timedelta(hours=1)
+"""WhatsApp's answer does not say when it allows new conversations again."""
 _BUSY_CODES = (" 429", " 500", " 503")
 
 _STORE = ("failed to upgrade database", "failed to open database", "pq: ")
@@ -68,15 +75,13 @@ _FAILURES: dict[str, ConnectionState] = {
 }
 
 
-def failure_of(error: VerbFailed, *, may_have_left: bool) -> GatewayError:
+def failure_of(error: VerbFailed, *, may_have_left: bool, now: datetime) -> GatewayError:
     """Returns the error that `send` raises; *may_have_left*: the message had its id."""
     text = error.text.lower()
     if error.failure == "ParseError":
         return Refused("the message has a form that WhatsApp does not know")
     if _REFUSED_BY_SERVER in text:
-        reason = f"WhatsApp refused the message: {error.text}"
-        busy = any(code in text for code in _BUSY_CODES)
-        return TryAgainLater(reason) if busy else Refused(reason)
+        return _refusal(error.text, now)
     if may_have_left:
         return Unconfirmed("the connection broke before the answer came")
     if any(part in text for part in _NOT_CONNECTED):
@@ -84,6 +89,19 @@ def failure_of(error: VerbFailed, *, may_have_left: bool) -> GatewayError:
     if any(part in text for part in _NOT_ON_WHATSAPP):
         return Refused("the number is not on WhatsApp")
     return TryAgainLater(error.text or error.failure)
+
+
+def _refusal(text: str, now: datetime) -> GatewayError:
+    """Returns the error for a code with which WhatsApp answered the message."""
+    if _NO_NEW_CONVERSATIONS in text:
+        return Restricted(
+            "WhatsApp lets the number write to known chats only.",
+            until=now + _FIRST_CONTACT_PAUSE,
+            reach=Reach.FIRST_CONTACTS,
+        )
+    reason = f"WhatsApp refused the message: {text}"
+    busy = any(code in text for code in _BUSY_CODES)
+    return TryAgainLater(reason) if busy else Refused(reason)
 
 
 def end_state_of(event: LibraryEvent) -> ConnectionState | None:

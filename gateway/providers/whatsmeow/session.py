@@ -64,7 +64,7 @@ class _Sending:
         return await self.session.deliver(self.attempt, jid_of(chat), message)
 
     def failure_of(self, error: VerbFailed) -> GatewayError:
-        return failure_of(error, may_have_left=False)
+        return self.session.failure_of(error, may_have_left=False)
 
 
 class WhatsmeowSession:
@@ -126,6 +126,14 @@ class WhatsmeowSession:
             raise SessionUnavailable(sentence_of(error)) from None
         return answer
 
+    async def check_health(self) -> None:
+        """Sends a request that WhatsApp's server answers."""
+        self._require_right_to_act()
+        try:
+            await self.supervisor.execute("probe")
+        except VerbFailed as error:
+            raise NotConnected(f"WhatsApp did not answer: {error.text or error.failure}") from error
+
     async def events(self) -> AsyncIterator[ReportedEvent]:
         reported_up_to = 0
         while not self._closed:
@@ -177,12 +185,16 @@ class WhatsmeowSession:
             # The message may have arrived: a receipt would prove it.
             await sending.received.wait()
         except VerbFailed as error:
-            failure = failure_of(error, may_have_left=sending.provider_id is not None)
+            failure = self.failure_of(error, may_have_left=sending.provider_id is not None)
             if not isinstance(failure, Unconfirmed):
                 raise failure from error
             await sending.received.wait()
         assert sending.provider_id
         return Receipt(sending.provider_id, orjson.dumps({"message": message, "chat": jid}))
+
+    def failure_of(self, error: VerbFailed, *, may_have_left: bool) -> GatewayError:
+        """Returns the error that `send` raises; *may_have_left*: the message had its id."""
+        return failure_of(error, may_have_left=may_have_left, now=self._context.clock.now())
 
     async def add_poll(self, provider_id: str, options: Sequence[str]) -> None:
         await self._context.store.add_poll(self.spec.instance_id, provider_id, options)

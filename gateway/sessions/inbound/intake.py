@@ -30,6 +30,7 @@ from gateway.sessions.events import (
     event_from,
     stored_event,
 )
+from gateway.sessions.health import EventCounter
 from gateway.sessions.inbound.chat_queues import ChatQueues
 from gateway.sessions.inbound.event_context import EventContext, FetchedFile
 from gateway.sessions.inbound.files import Files
@@ -58,6 +59,7 @@ class SessionInUse(Protocol):
     instance: Instance
     epoch: int
     session: Session
+    events: EventCounter
 
 
 class Inbound:
@@ -134,21 +136,28 @@ class EventIntake:
         )
         self.chat_queues = ChatQueues(self._inbox, self._process_pending, inbound.clock)
 
-    async def store(self, reported: ReportedEvent) -> None:
-        """Returns once the event is committed, however long Postgres is unavailable."""
+    async def store(self, reported: ReportedEvent) -> bool:
+        """Returns once the event is committed, however long Postgres is unavailable.
+
+        Returns False if it had been stored before.
+        """
         event = reported.event
         if isinstance(event, ConnectionChanged):
             self._own_phone = event.phone or self._own_phone
-        await self._store(reported.event_id, stored_event(event))
+        is_new = await self._store(reported.event_id, stored_event(event))
         if isinstance(event, ConnectionChanged) and event.state is ConnectionState.CONNECTED:
             await self._retry(self.chat_queues.resume)
+        return is_new
 
-    async def _store(self, event_id: str, body: dict[str, Any]) -> None:
+    async def _store(self, event_id: str, body: dict[str, Any]) -> bool:
         event = event_from(body)  # the stored form, so that both ways of processing see the same
         at_once = not files_of(event)
 
+        is_new = False
+
         async def write() -> None:
-            await self._write(event_id, event, body, at_once=at_once)
+            nonlocal is_new
+            is_new = await self._write(event_id, event, body, at_once=at_once) or is_new
 
         try:
             await self._retry(write)
@@ -156,6 +165,7 @@ class EventIntake:
             report_error(error, component="inbound", instance_id=self._live.instance.id)
             at_once = False
             await self._retry(write)
+        return is_new
 
     async def _retry(self, write: Callable[[], Awaitable[None]]) -> None:
         """Repeats *write* until Postgres has committed it."""
@@ -172,8 +182,11 @@ class EventIntake:
 
     async def _write(
         self, event_id: str, event: Event, body: dict[str, Any], *, at_once: bool
-    ) -> None:
-        """Stores the event, and processes it in the same transaction if it can."""
+    ) -> bool:
+        """Stores the event, and processes it in the same transaction if it can.
+
+        Returns False for a repeated event.
+        """
         chat = chat_of(event)
         async with self._inbound.transaction(self._live.instance.account_id) as connection:
             is_finished = await self._inbox.add(
@@ -182,7 +195,7 @@ class EventIntake:
             if is_finished is None:
                 # Repeated. If the answer to its commit was lost, no task processes it yet.
                 self.chat_queues.wake(chat)
-                return
+                return False
             if is_finished and not await process(self._context(connection, self._own_phone), event):
                 await self._inbox.make_pending(connection, event_id, body)
                 is_finished = False
@@ -190,6 +203,7 @@ class EventIntake:
             self._on_processed(event)
         else:
             self.chat_queues.wake(chat)
+        return True
 
     async def _process_pending(self, pending: PendingEvent) -> bool:
         """Processes a pending event; returns False if it must wait for the record of its message.
@@ -217,6 +231,7 @@ class EventIntake:
         return not must_wait
 
     def _on_processed(self, event: Event) -> None:
+        self._live.events.processed += 1
         if isinstance(event, MessageReceived) and not event.from_me:
             self._inbound.traffic.received(self._live.instance.id)
         self._inbound.outbox.notifier.callbacks_written()

@@ -32,6 +32,9 @@ from gateway.sessions.reachability import NetworkFault
 
 _FIND_CONNECTION = query("instances", "find_connection")
 _RECORD_CONNECTION = query("sessions", "record_connection")
+_ORDINARY: Final = frozenset(
+    {ConnectionState.CONNECTED, ConnectionState.CONNECTING, ConnectionState.UNPAIRED}
+)
 _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
     "sent": "SENT",
     "delivered": "RECEIVED",
@@ -68,6 +71,7 @@ async def process_connection(context: EventContext, event: ConnectionChanged) ->
             "state": event.state.value,
             "phone": event.phone,
             "reason": event.reason,
+            "error": _error_of(event),
             "at": event.at,
             "chat": CONNECTION_CHAT,
             "type": kind,
@@ -75,6 +79,13 @@ async def process_connection(context: EventContext, event: ConnectionChanged) ->
             "callback": callback.body(),
         },
     )
+
+
+def _error_of(event: ConnectionChanged) -> str | None:
+    """Returns what went wrong; a state such as that no phone is linked is no error."""
+    if event.state in _ORDINARY and event.reason in (None, event.state.sentence):
+        return None
+    return event.reason or event.state.sentence
 
 
 async def _report_proxy(context: EventContext, event: ConnectionChanged) -> None:

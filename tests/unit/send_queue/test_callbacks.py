@@ -9,8 +9,8 @@ import pytest
 from gateway.contract.send import STORED_VERSION
 from gateway.send_queue import callbacks
 from gateway.send_queue.callbacks import delivery_body, echo_body, hold_body, sent_status_body
-from gateway.send_queue.claim import ClaimedMessage
-from gateway.send_queue.outcome import Held, Sent
+from gateway.send_queue.claim_cursor import ClaimedMessage
+from gateway.send_queue.outcome import Sent
 from gateway.sessions.provider import Receipt
 
 AT_MS = 1_900_000_000_123
@@ -83,9 +83,7 @@ def test_every_body_of_a_message_has_the_reference_of_its_caller() -> None:
 
 
 def test_hold_body_names_the_end_in_milliseconds() -> None:
-    held = Held(AT, "quiet", "daily_limit")
-
-    body = json.loads(hold_body("I", held, at_ms=1))
+    body = json.loads(hold_body("I", "daily_limit", "quiet", until=AT, at_ms=1))
 
     assert body == {
         "type": "QueueHeldCallback",

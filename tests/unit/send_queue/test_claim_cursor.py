@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from gateway.contract.send import Priority
-from gateway.send_queue.claim import ClaimCursor, ClaimedMessage
+from gateway.send_queue.claim_cursor import ClaimCursor, ClaimedMessage
 
 HIGH, NORMAL, BULK = Priority
 

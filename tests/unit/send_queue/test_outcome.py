@@ -1,10 +1,11 @@
 """Each failure leads to the outcome that the table in `outcome.py` states."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.errors import NotConnected, Refused, Restricted, TryAgainLater, Unconfirmed
+from gateway.clock import Clock
+from gateway.errors import NotConnected, Reach, Refused, Restricted, TryAgainLater, Unconfirmed
 from gateway.send_queue.outcome import (
     Failed,
     HandedBack,
@@ -12,6 +13,7 @@ from gateway.send_queue.outcome import (
     Outcome,
     Retried,
     RetryPolicy,
+    Withheld,
     outcome_of,
 )
 from gateway.send_queue.pacing import Backoff
@@ -19,7 +21,17 @@ from gateway.sessions.provider import SendFailure
 
 UNTIL = datetime(2030, 1, 1, tzinfo=UTC)
 FIRST, SECOND, LAST, BEYOND = 1, 2, 3, 4
-POLICY = RetryPolicy(Backoff(base_seconds=5.0, cap_seconds=300.0), lambda _low, high: high)
+BEFORE = UNTIL - timedelta(seconds=90)
+
+
+class StandingClock(Clock):
+    def now(self) -> datetime:
+        return BEFORE
+
+
+POLICY = RetryPolicy(
+    Backoff(base_seconds=5.0, cap_seconds=300.0), lambda _low, high: high, StandingClock()
+)
 
 BUSY = TryAgainLater("busy")
 BUSY_FOR_A_WHILE = TryAgainLater("busy", after_seconds=42.0)
@@ -27,9 +39,16 @@ BUSY_NO_LONGER = TryAgainLater("busy", after_seconds=0.0)
 SILENT = Unconfirmed("silent")
 
 
-def outcome(failure: SendFailure, attempts: int, *, can_repeat: bool) -> Outcome:
+def outcome(
+    failure: SendFailure, attempts: int, *, can_repeat: bool, deferrals: int = 0
+) -> Outcome:
     return outcome_of(
-        failure, attempts=attempts, max_attempts=LAST, can_repeat_send=can_repeat, policy=POLICY
+        failure,
+        attempts=attempts,
+        max_attempts=LAST,
+        can_repeat_send=can_repeat,
+        policy=POLICY,
+        deferrals=deferrals,
     )
 
 
@@ -40,6 +59,18 @@ def outcome(failure: SendFailure, attempts: int, *, can_repeat: bool) -> Outcome
     [
         (NotConnected("gone"), HandedBack()),
         (Restricted("quiet", until=UNTIL), Held(UNTIL, "quiet")),
+        (
+            Restricted("quiet", until=UNTIL, reach=Reach.FIRST_CONTACTS),
+            Withheld(UNTIL, "quiet"),
+        ),
+        (
+            Restricted("quiet", until=UNTIL, reach=Reach.CHAT),
+            Retried(90.0, "restricted", "quiet", counts=False),
+        ),
+        (
+            TryAgainLater("busy", after_seconds=90.0, reach=Reach.QUEUE, counts=False),
+            Held(UNTIL, "busy"),
+        ),
         (Refused("no"), Failed("refused", "no")),
     ],
 )
@@ -88,3 +119,32 @@ def test_unconfirmed_attempt_fails_if_sends_cannot_repeat(attempts: int) -> None
     assert outcome(SILENT, attempts, can_repeat=False) == Failed(
         "unconfirmed", "unconfirmed: silent"
     )
+
+
+@pytest.mark.parametrize(("deferrals", "seconds"), [(0, 5.0), (1, 10.0), (2, 20.0), (9, 300.0)])
+def test_pause_grows_with_attempts_that_do_not_count(deferrals: int, seconds: float) -> None:
+    busy = TryAgainLater("busy", counts=False)
+
+    assert outcome(busy, LAST, can_repeat=False, deferrals=deferrals) == Retried(
+        seconds, "transient", "busy", counts=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("attempts", "expected"),
+    [
+        (FIRST, Held(BEFORE + timedelta(seconds=5.0), "busy", counts=True)),
+        (LAST, Failed("transient", "busy")),
+    ],
+)
+def test_passing_failure_of_the_queue_counts_if_it_says_so(
+    attempts: int, expected: Outcome
+) -> None:
+    busy = TryAgainLater("busy", reach=Reach.QUEUE)
+
+    assert outcome(busy, attempts, can_repeat=False) == expected
+
+
+def test_passing_failure_without_an_end_reaches_no_first_contacts() -> None:
+    with pytest.raises(ValueError, match="because it has an end"):
+        TryAgainLater("busy", reach=Reach.FIRST_CONTACTS)

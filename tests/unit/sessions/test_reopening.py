@@ -96,6 +96,9 @@ class FakeSession:
     async def execute(self, operation: Operation[Result]) -> Result:
         raise NotImplementedError
 
+    async def check_health(self) -> None:
+        pass
+
     async def events(self) -> AsyncIterator[ReportedEvent]:
         while True:
             item = await self.reports.get()
