@@ -6,7 +6,8 @@ from contextlib import AbstractAsyncContextManager
 from gateway.account_turns import AccountTurns
 from gateway.clock import Clock
 from gateway.send_queue.activity import WorkerActivity
-from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer
+from gateway.send_queue.claim import Claimer
+from gateway.send_queue.claim_cursor import ClaimCursor, ClaimedMessage
 from gateway.send_queue.pacing import Pauses, SendPolicy
 from gateway.sessions.live import LiveSession
 

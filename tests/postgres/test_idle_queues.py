@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
-from gateway.send_queue.claim import ClaimCursor
+from gateway.send_queue.claim_cursor import ClaimCursor
 from gateway.send_queue.outcome import Retried
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Receipt, ReportedEvent
@@ -28,6 +28,9 @@ class AcceptsAtOnce:
 
     async def execute(self, operation: Operation[Any]) -> Any:
         raise NotImplementedError
+
+    async def check_health(self) -> None:
+        pass
 
     async def events(self) -> AsyncIterator[ReportedEvent]:
         raise NotImplementedError

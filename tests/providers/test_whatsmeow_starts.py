@@ -11,7 +11,7 @@ import pytest
 from gateway.clock import Clock
 from gateway.errors import SessionUnavailable
 from gateway.observability.metrics import Metrics
-from gateway.providers.whatsmeow import linking_code
+from gateway.providers.whatsmeow import probing
 from gateway.providers.whatsmeow import session_supervisor as supervising
 from gateway.providers.whatsmeow.child.frames import LibraryEvent
 from gateway.providers.whatsmeow.children import Children
@@ -136,7 +136,7 @@ async def supervised(
 async def test_waiting_for_a_turn_to_start_does_not_time_out(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linking_code, "_FIRST_CODE_SECONDS", 1.0)
+    monkeypatch.setattr(probing, "_FIRST_CODE_SECONDS", 1.0)
     async with supervised("one", "two", "three") as supervisors:
         codes = [asyncio.create_task(each.code()) for each in supervisors]
         first, second = await started.get(), await started.get()
@@ -221,7 +221,7 @@ async def test_caller_waiting_for_a_code_gets_the_start_failure(
 async def test_caller_gets_the_reason_when_no_code_is_shown(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linking_code, "_FIRST_CODE_SECONDS", 0.01)
+    monkeypatch.setattr(probing, "_FIRST_CODE_SECONDS", 0.01)
     async with asyncio.timeout(10), supervised("one") as (session_supervisor,):
         asking = asyncio.create_task(session_supervisor.code())
         child = await started.get()

@@ -134,6 +134,14 @@ class BaileysSession:
             raise SessionUnavailable(sentence_of(error)) from None
         return answer
 
+    async def check_health(self) -> None:
+        """Sends a request that WhatsApp's server answers."""
+        self._require_right_to_act()
+        try:
+            await self.supervisor.execute("probe")
+        except VerbFailed as error:
+            raise NotConnected(f"WhatsApp did not answer: {error.text or error.failure}") from error
+
     async def events(self) -> AsyncIterator[ReportedEvent]:
         reported_up_to = 0
         while not self._closed:

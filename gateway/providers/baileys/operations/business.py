@@ -28,7 +28,7 @@ _MODES = {
     "open24h": "open_24h",
     "appointmentOnly": "appointment_only",
 }
-_SHOWN_MODES = {whatsapps: ours for ours, whatsapps in _MODES.items()}
+_SHOWN_MODES = {of_whatsapp: shown for shown, of_whatsapp in _MODES.items()}
 _DAYS = ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY")
 _MINUTES_PER_HOUR = 60
 _SHORT = 3
@@ -70,7 +70,7 @@ async def set_hours(session: WebSession, operation: SetHours) -> Success:
 
 @operations.handles(SetCategories)
 async def set_categories(session: WebSession, operation: SetCategories) -> Success:
-    """Sets categories by id: WhatsApp tells a linked device no list of their names."""
+    """Sets categories by id: a linked device gets no list of their names."""
     if unknown := [each for each in operation.categories if not each.isdigit()]:
         raise InvalidRequest(f"categories: {unknown[0]} must be the id of a category, in digits")
     await session.call("set_business_categories", ids=list(operation.categories))
