@@ -19,6 +19,11 @@ from gateway.settings import Settings
 FILE_NAME = "demo.env"
 
 
+_PANEL = """\
+Open the panel in a browser: {url}/panel/
+This prints a link that signs you in once: gateway users link --url {url}"""
+
+
 @dataclass(frozen=True, slots=True)
 class Demo:
     """Everything that a first message needs."""
@@ -34,8 +39,8 @@ class Demo:
             f"{name.upper()}={getattr(self, name)}\n" for name in self.__dataclass_fields__
         )
 
-    def as_welcome(self, provider: str, simulation: Simulation, *, docs: bool) -> str:
-        """Returns commands to paste into a shell; with *docs*, also the URL of the docs page."""
+    def as_welcome(self, provider: str, simulation: Simulation, *, docs: bool, panel: bool) -> str:
+        """Returns commands to paste into a shell; on demand the URLs of the docs and the panel."""
         instance = f"{self.base_url}/instances/{self.instance_id}/token/{self.instance_token}"
         header = f"-H 'Client-Token: {self.client_token}'"
         sent = f"{self.base_url}/{provider}/{self.instance_id}/{simulation.sent_path}"
@@ -49,6 +54,7 @@ class Demo:
             f"  curl '{instance}/queue' {header}\n"
             f"  curl '{sent}' {header}\n"
             + (f"\nTry every route in a browser: {self.base_url}/docs\n" if docs else "")
+            + (f"\n{_PANEL.format(url=self.base_url)}\n" if panel else "")
         )
 
 
@@ -105,9 +111,17 @@ def _read(file: Path) -> dict[str, str]:
 
 
 async def show_demo(
-    node: NodeContext, settings: Settings, base_url: str, announce: Callable[[str], None]
+    node: NodeContext,
+    settings: Settings,
+    base_url: str,
+    announce: Callable[[str], None],
+    *,
+    panel: bool,
 ) -> None:
-    """Creates the demo account where a provider simulates WhatsApp, and announces how to use it."""
+    """Creates the demo account where a provider simulates WhatsApp, and announces how to use it.
+
+    With *panel* it says how to sign in to the panel, too.
+    """
     found = find_simulation()
     if found is None:
         return
@@ -122,7 +136,7 @@ async def show_demo(
             )
 
     demo = await retry_while_unavailable(attempt, node.clock, on_failure=_log_failure)
-    announce(demo.as_welcome(provider.name, simulation, docs=settings.listener.docs))
+    announce(demo.as_welcome(provider.name, simulation, docs=settings.listener.docs, panel=panel))
 
 
 def _log_failure(error: DatabaseUnavailable) -> None:

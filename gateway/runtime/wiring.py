@@ -146,7 +146,8 @@ class Gateway:
         self._start_parts(node)
         gauges = start_gauges(node, pace_max_seconds=self._settings.queue.pace_max_seconds)
         if self._settings.is_development and self._worker in _FIRST_PROCESS:
-            await show_demo(node, self._settings, self.base_url, self._announce)
+            panel = self._settings.listener.panel and self._invite is None
+            await show_demo(node, self._settings, self.base_url, self._announce, panel=panel)
         if self._settings.is_development and self._invite and self._worker in _FIRST_PROCESS:
             await show_sign_in_link(node, self._state.panel, self.base_url, self._invite)
         kafka_is_fatal = self._settings.kafka.required

@@ -151,9 +151,11 @@ async def test_demo_incomplete_file_is_ignored(tmp_path: Path) -> None:
 
 
 async def test_welcome_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
-    welcome = (await ensure(Accounts(), tmp_path)).as_welcome("simulator", SIMULATION, docs=True)
+    demo = await ensure(Accounts(), tmp_path)
+    welcome = demo.as_welcome("simulator", SIMULATION, docs=True, panel=True)
 
     assert f"curl -X POST '{URL}/instances/INSTANCE/token/TOKEN/send-text'" in welcome
     assert "-H 'Client-Token: CLIENT'" in welcome
     assert f"'{URL}/simulator/INSTANCE/arrived'" in welcome
+    assert f"{URL}/panel/\n" in welcome
     assert "PARTNER" not in welcome
