@@ -10,6 +10,7 @@ from gateway.errors import StartRefused
 from gateway.providers.baileys import node_program
 from gateway.providers.baileys.installing import install_packages
 from gateway.providers.baileys.node_program import PACKAGES, STAMP, find_node, lock_hash, program_of
+from gateway.providers.baileys.provider import provider
 from gateway.providers.baileys.settings import BaileysSettings
 
 
@@ -80,6 +81,12 @@ async def test_failure_of_npm_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(StartRefused, match="no registry answers"):
         await install_packages(BaileysSettings(node=node, packages=str(tmp_path / "packages")))
     assert not (tmp_path / "packages" / STAMP).exists()
+
+
+def test_sends_are_repeated_only_if_the_setting_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not provider.can_repeat_send
+    monkeypatch.setenv("GATEWAY_BAILEYS_REPEAT_SENDS", "true")
+    assert provider.can_repeat_send
 
 
 def test_lock_names_no_registry_and_has_every_hash() -> None:

@@ -1,5 +1,6 @@
 """WhatsApp Web through Baileys, as a provider of the gateway."""
 
+import os
 from collections.abc import Mapping
 
 from pydantic import BaseModel
@@ -29,7 +30,6 @@ class BaileysProvider:
     """WhatsApp Web through Baileys."""
 
     name = "baileys"
-    can_repeat_send = False
     is_opt_in = True
     uses_proxy = True
     settings = BaileysSettings
@@ -45,6 +45,11 @@ class BaileysProvider:
             "the phone is unlinked, the person erased or the instance deleted",
         ),
     )
+
+    @property
+    def can_repeat_send(self) -> bool:
+        """Off: that a phone shows one id once is not verified."""
+        return read_settings(os.environ).repeat_sends
 
     def supports(self, command: type[Wire]) -> bool:
         return sends.supports(command) or operations.supports(command)
