@@ -20,7 +20,7 @@ from gateway.errors import NotSupported
 from gateway.providers.loading import load_provider, provider_names
 from gateway.sessions.provider import MessageReceived, Receipt
 from tests.fixtures.media import picture, sound, video
-from tests.providers import whatsmeow_node
+from tests.providers import baileys_node, whatsmeow_node
 from tests.providers.baileys_client.client import BaileysProcess
 from tests.providers.expected_sends import (
     EARLIER,
@@ -38,12 +38,22 @@ from tests.providers.reading import BaileysReader, Sender, WhatsmeowReader, flat
 @asynccontextmanager
 async def whatsmeow_sender(url: str, folder: Path, whatsapp: FakeWhatsApp) -> AsyncIterator[Sender]:
     async with whatsmeow_node.node_at(url, folder, whatsapp, keys="file") as node:
-        yield await node.linked("sender")
+        # Any, because mypy compares the union of both sessions with the protocol as one type.
+        sender: Any = await node.linked("sender")
+        yield sender
+
+
+@asynccontextmanager
+async def baileys_sender(url: str, _folder: Path, whatsapp: FakeWhatsApp) -> AsyncIterator[Sender]:
+    async with baileys_node.node_at(url, whatsapp) as node:
+        sender: Any = await node.linked("sender")
+        yield sender
 
 
 SENDERS: Final[
     Mapping[str, Callable[[str, Path, FakeWhatsApp], AbstractAsyncContextManager[Sender]]]
 ] = {
+    "baileys": baileys_sender,
     "whatsmeow": whatsmeow_sender,
 }
 """How an instance of each provider is linked, by the provider's name."""
