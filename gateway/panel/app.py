@@ -77,7 +77,16 @@ def _page_routes(
             page_paths[route.path] = _nearest(page.full_path, shown)
     # Fixed paths first: a pattern would match them, too.
     return [
-        Route(path, PageEndpoint(context, by_path[path], entries, page_path=page_paths[path]))
+        Route(
+            path,
+            PageEndpoint(
+                context,
+                by_path[path],
+                entries,
+                page_path=page_paths[path],
+                above=_nearest(path, shown),
+            ),
+        )
         for path in sorted(by_path, key=lambda each: ("{" in each, each))
     ]
 

@@ -19,7 +19,7 @@ from gateway.errors import (
     UnknownRoute,
 )
 from gateway.observability.error_reports import report_error
-from gateway.panel.addresses import own_path
+from gateway.panel.addresses import own_path, path_of
 from gateway.panel.cookies import (
     LANGUAGE_COOKIE,
     THEME_COOKIE,
@@ -63,9 +63,10 @@ class PageEndpoint:
         entries: Sequence[NavEntry],
         *,
         page_path: str,
+        above: str,
     ) -> None:
         self._context, self._routes, self._entries = context, routes, entries
-        self._page_path = page_path
+        self._page_path, self._above = page_path, above
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -75,6 +76,18 @@ class PageEndpoint:
             remember(response, VISITOR_COOKIE, visit.secret, visit.reached)
         await response(scope, receive, send)
 
+    def _to_page_above(self, visit: Visit) -> Response:
+        """Leads from an address that only takes forms to the page to which it belongs.
+
+        The answer to a form may be a page; who opens its address again asks for it by GET.
+        """
+        if self._above == f"{PREFIX}/":
+            return visit.redirect(self._above)
+        steps = next(iter(self._routes.values())).path.count("/") - self._above.count("/")
+        path, _, query = path_of(str(visit.request.url)).partition("?")
+        path = path.rsplit("/", steps)[0]
+        return visit.redirect(own_path(f"{path}?{query}" if query else path) or self._page_path)
+
     async def _answer(self, visit: Visit) -> Response:
         visit.request.scope["route_template"] = next(iter(self._routes.values())).path
         method = "GET" if visit.request.method == "HEAD" else visit.request.method
@@ -83,7 +96,8 @@ class PageEndpoint:
             self._context.limits.count_address(visit.address)
             with waiting_at_most(self._context.patience_seconds):
                 await _identify(visit)
-                return await _handled(visit, route)
+                is_led = method == "GET" and route is None
+                return self._to_page_above(visit) if is_led else await _handled(visit, route)
         except Unauthorized:
             return visit.to_sign_in()
         except OldForm:

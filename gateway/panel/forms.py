@@ -88,16 +88,18 @@ async def read_form(request: Request, *, limit_bytes: int = FORM_LIMIT_BYTES) ->
         if len(body) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
     try:
-        return Form(
-            parse_qs(
-                body.decode(),
-                keep_blank_values=True,
-                strict_parsing=bool(body),
-                max_num_fields=_MAX_FIELDS,
-            )
+        fields = parse_qs(
+            body.decode(),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            max_num_fields=_MAX_FIELDS,
         )
     except ValueError:
         raise InvalidRequest("The form cannot be read") from None
+    # No browser lets a person type a NUL, and Postgres stores none.
+    if any("\0" in value for values in fields.values() for value in values):
+        raise InvalidRequest("The form cannot be read")
+    return Form(fields)
 
 
 def problem_beside(error: InvalidRequest) -> dict[str, str]:

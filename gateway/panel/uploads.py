@@ -106,6 +106,8 @@ class UploadReader:
         async for piece in self._pieces():
             self._count(len(piece))
             value += piece
+        if b"\0" in value:
+            raise InvalidRequest(_UNREADABLE)
         self._fields.setdefault(name, []).append(value.decode(errors="replace"))
         if len(self._fields) > _MAX_FIELDS:
             raise InvalidRequest(_UNREADABLE)

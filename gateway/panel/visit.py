@@ -113,8 +113,11 @@ class Visit:
     # What is asked about
 
     def query(self, name: str) -> str:
-        """Returns a parameter of the address without blanks around it; empty if it is not there."""
-        return self.request.query_params.get(name, "").strip()
+        """Returns a parameter of the address without blanks around it; empty if it is not there.
+
+        Postgres stores no NUL, so nothing that has one could be found.
+        """
+        return self.request.query_params.get(name, "").replace("\0", "").strip()
 
     def page_number(self) -> int:
         """Returns the page of a list that the address names, from 1."""

@@ -112,7 +112,7 @@ def _operation(visit: Visit, chosen: Mapping[str, str], number: int) -> ListActs
     Raises:
         InvalidRequest: a day is none.
     """
-    until = _day(visit, chosen["until"])
+    until = _day(visit, chosen["until"], is_last=True)
     outcome = chosen["outcome"]
     asked: dict[str, Any] = {
         "user": chosen["user"] or None,
@@ -122,19 +122,19 @@ def _operation(visit: Visit, chosen: Mapping[str, str], number: int) -> ListActs
         "instance_id": chosen["number"] if is_id(chosen["number"]) else None,
         "outcome": outcome if outcome in _OUTCOMES else None,
         "since": _day(visit, chosen["since"]),
-        # The last day is included.
-        "until": until + timedelta(days=1) if until else None,
+        "until": until,
     }
     return ListActs(page=number, page_size=PAGE_SIZE, **asked)
 
 
-def _day(visit: Visit, text: str) -> datetime | None:
-    """Returns the beginning of a day where the visitor is."""
+def _day(visit: Visit, text: str, *, is_last: bool = False) -> datetime | None:
+    """Returns the beginning of a day where the visitor is, or of the one after the last day."""
     if not text:
         return None
     try:
-        return datetime.combine(date.fromisoformat(text), time(), tzinfo=visit.zone)
-    except ValueError:
+        day = date.fromisoformat(text) + timedelta(days=is_last)
+        return datetime.combine(day, time(), tzinfo=visit.zone)
+    except (OverflowError, ValueError):
         raise InvalidRequest(visit.gettext("Write a day such as 2026-01-31.")) from None
 
 

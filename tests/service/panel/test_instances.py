@@ -241,6 +241,7 @@ async def test_a_link_is_shown_once_and_its_phone_is_confirmed(
         # What waits changes by itself: only parts that are fetched again show its number.
         assert re.search(r"<span>Queue</span></a>\s*</div>", later)
         assert "<svg" in shown.text
+        assert "This link ends in 15 minutes." in shown.text  # the visitor's zone is not known
         assert "send what waits" in asked.text
         assert confirmed.status_code == 303
         assert "right phone" not in after

@@ -11,7 +11,15 @@ from playwright.async_api import ConsoleMessage, Page, async_playwright
 
 from gateway.contract.scopes import UserRole
 from gateway.users.sessions import SESSION_COOKIE
-from tests.fixtures.panel import PASSWORD, account_of, browser_of, enter, people_of, submit
+from tests.fixtures.panel import (
+    PASSWORD,
+    account_of,
+    browser_of,
+    enter,
+    people_of,
+    submit,
+    visitor,
+)
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway
 from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
@@ -184,3 +192,55 @@ async def check(page: Page, url: str, problems: list[str], *shown: tuple[int, Sc
         problems += [f"{url} {width} {scheme}: {v['id']}" for v in found.response["violations"]]
         if await page.evaluate("document.documentElement.scrollWidth") > width:
             problems.append(f"{url} {width}: scrolls sideways")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/panel/audit", {"user": "a\0b"}),
+        ("/panel/instances", {"q": "a\0b"}),
+        ("/panel/messages", {"q": "\0"}),
+        ("/panel/queue/failed", {"type": "\0"}),
+        ("/panel/audit", {"until": "9999-12-31"}),
+    ],
+)
+async def test_no_address_that_a_stranger_may_write_is_a_fault_of_the_gateway(
+    path: str, fields: dict[str, str], client: Client, host: RunningGateway
+) -> None:
+    async with visitor(host, client) as owner:
+        shown = await owner.http.get(path, params=fields)
+
+        assert shown.status_code == 200
+
+
+async def test_a_form_with_a_nul_is_refused(client: Client, host: RunningGateway) -> None:
+    async with visitor(host, client) as owner, browser_of(host) as stranger:
+        saved = await owner.post("/panel/profile", name="Eve\0", language="en")
+        profile = await owner.get("/panel/profile")
+        path = f"/panel/chats/5511999999999/send?instance={owner.instance_id}"
+        sent = await owner.post(path, message="A hidden end\0", files={"file": ("", b"")})
+        entered = await enter(stranger, "eve\0@example.com")
+
+        assert [saved.status_code, sent.status_code, entered.status_code] == [303, 303, 400]
+        assert "Eve" not in profile.text
+        queue = await owner.get(f"/panel/queue?instance={owner.instance_id}")
+        assert "A hidden end" not in queue.text
+
+
+async def test_the_address_of_a_form_leads_to_its_page(
+    client: Client, host: RunningGateway
+) -> None:
+    async with visitor(host, client) as owner:
+        number = f"/panel/instances/{owner.instance_id}"
+        led = {
+            path: (await owner.get(path)).headers.get("location")
+            for path in (f"{number}/link", f"{number}/link/revoke", "/panel/preferences/theme")
+        }
+        asked = await owner.get(f"/panel/queue/pause?instance={owner.instance_id}")
+
+        assert led == {
+            f"{number}/link": number,
+            f"{number}/link/revoke": number,
+            "/panel/preferences/theme": "/panel/",
+        }
+        assert asked.headers["location"] == f"/panel/queue?instance={owner.instance_id}"
