@@ -1,6 +1,7 @@
 """The audit log: who did what, when and from where, and what it changed; as a file, too."""
 
-from collections.abc import Mapping, Sequence
+import codecs
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, get_args
@@ -94,12 +95,20 @@ async def export(visit: Visit) -> Response:
     audit = visit.services.gateway.audit
     where = filter_of(_operation(visit, _chosen(visit), 1))
     form, media_type = written
+    lines = AuditEntries(audit.database, audit.days).lines(account.id, where, form)
     today = visit.context.clock.now().date()
     return StreamingResponse(
-        AuditEntries(audit.database, audit.days).lines(account.id, where, form),
+        _for_spreadsheets(lines) if form == "csv" else lines,
         media_type=media_type,
         headers={"Content-Disposition": f'attachment; filename="audit-{today}.{form}"'},
     )
+
+
+async def _for_spreadsheets(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Puts a byte order mark first, without which Excel takes UTF-8 for another encoding."""
+    yield codecs.BOM_UTF8
+    async for piece in lines:
+        yield piece
 
 
 def _chosen(visit: Visit) -> dict[str, str]:
