@@ -28,7 +28,8 @@ from gateway.users.store import Language
 _ROOT: Final = Path(gateway.__file__).parent
 _PACKAGES: Final = (
     *("administration", "directory", "history", "identities", "instances", "media", "operations"),
-    *("panel", "providers/whatsmeow", "send_queue", "sessions", "users", "webhooks"),
+    *("panel", "providers/baileys", "providers/whatsmeow", "send_queue", "sessions", "users"),
+    *("webhooks", "whatsapp_web"),
 )
 """What runs when a page calls an operation."""
 _FILES: Final = ("errors.py", "public_address.py", "database/cursors.py")
@@ -79,6 +80,10 @@ _NOT_FOR_PAGES: Final = frozenset(
         "The instance has no subscription: subscribe it before you add calls",
         "The instance has {} broadcast lists, and cannot have more",
         "This tag does not exist: see GET /tags",
+        "categories: {} must be the id of a category, in digits",
+        "collection {} is not in the catalogue",
+        "phone: {} is not on WhatsApp",
+        "product {} is not in the catalogue",
         "clientTokenManages: is for the account: leave out instanceId",
         "phone: the broadcast list has no members",
         # Fields that no form has
