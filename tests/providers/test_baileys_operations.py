@@ -152,7 +152,7 @@ async def test_contacts_are_saved_removed_and_reported(pair: Pair, whatsapp: Fak
     assert (await ana.session.execute(RemoveContacts(phones=(person,)))).success
     assert index not in (await whatsapp.control("state"))["app_state"][ana.phone]
     await ana.session.execute(ReportContact(phone=bob.phone))
-    assert "iq spam" in (await whatsapp.control("state"))["unknown"]
+    assert (await whatsapp.control("state"))["reported"][ana.phone] == [bob.phone]
 
 
 async def test_channel_is_changed_handed_over_and_deleted(
@@ -192,4 +192,4 @@ async def test_people_are_excluded_from_a_setting(pair: Pair) -> None:
     }
     assert (await ana.session.execute(SetLastSeen.model_validate(change))).success
     listed = await ana.session.execute(ListDisallowed(type="lastSeen"))
-    assert listed.disallowed_contacts == ()  # the fake server stores no lists
+    assert listed.disallowed_contacts == (bob.phone,)
