@@ -71,7 +71,7 @@ def build_queue(
     notifier.subscribe(completion_waiters.wake)
     new_uuid = uuids_from(RandomBuffer(os.urandom))
     claimer, starter = Claimer(database, new_uuid, order=queue.order), Starter(database)
-    fetches = FileFetches(database, node.media.preparer, clock, order=queue.order)
+    fetches = FileFetches(database, node.media.preparer, clock, order=queue.order, turns=node.turns)
     recorder = OutcomeRecorder(
         database, clock, new_uuid, notifier, order=queue.order, traffic=node.traffic
     )
@@ -96,7 +96,7 @@ def build_queue(
             send_timeout_seconds=queue.send_timeout_seconds,
             unknown=UnknownMessages(database, queue.unknown_quote),
             uncalled=uncalled,
-            turns=node.new_turns(),
+            turns=node.turns,
         ),
         rescue,
     )
