@@ -120,7 +120,7 @@ class Delivery:
         full_accounts = self._breakers.full_accounts() + self._in_flight.full_accounts()
         self._metrics.blocked_receivers.set(self._breakers.count_open())
         claimed = await self._claim(free, blocked, full_accounts)
-        if claimed == free:
+        if claimed == free or self._loop.is_woken:
             return 0.0
         due = await self._database.fetch_one(
             _NextDue, _NEXT_DUE, blocked=blocked, full_accounts=full_accounts
