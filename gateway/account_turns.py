@@ -8,7 +8,7 @@ its share never waits.
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -38,6 +38,25 @@ class _Account:
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
 
+class RecentAccounts:
+    """The accounts that had work within a second."""
+
+    def __init__(self, monotonic_seconds: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic_seconds = monotonic_seconds
+        self._noted_at: OrderedDict[str, float] = OrderedDict()
+
+    def note(self, account_id: str) -> None:
+        self._noted_at[account_id] = self._monotonic_seconds()
+        self._noted_at.move_to_end(account_id)
+
+    def names(self) -> Collection[str]:
+        """Returns the ids of the accounts."""
+        oldest = self._monotonic_seconds() - _RECENT_SECONDS
+        while self._noted_at and next(iter(self._noted_at.values())) < oldest:
+            self._noted_at.popitem(last=False)
+        return self._noted_at.keys()
+
+
 class AccountTurns:
     """Counts what each account has in work; what exceeds its share waits, first come, first served.
 
@@ -45,12 +64,19 @@ class AccountTurns:
     """
 
     def __init__(
-        self, share: Share = NO_LIMIT, monotonic_seconds: Callable[[], float] = time.monotonic
+        self,
+        share: Share = NO_LIMIT,
+        monotonic_seconds: Callable[[], float] = time.monotonic,
+        recent: RecentAccounts | None = None,
     ) -> None:
+        """Prepares the turns; those of other kinds that share *recent* are company for these."""
         self._share, self._monotonic_seconds = share, monotonic_seconds
         self._accounts: dict[str, _Account] = {}
-        self._recent: OrderedDict[str, float] = OrderedDict()
-        """When the last turn of each account began or ended, in this order."""
+        self._recent = recent or RecentAccounts(monotonic_seconds)
+
+    def of_other_kind(self) -> "AccountTurns":
+        """Returns turns with this share for another kind of work, which is company for this one."""
+        return AccountTurns(self._share, self._monotonic_seconds, self._recent)
 
     @asynccontextmanager
     async def turn(self, account_id: str) -> AsyncIterator[None]:
@@ -93,26 +119,19 @@ class AccountTurns:
 
     def _is_full(self, account_id: str, account: _Account) -> bool:
         share = self._share
-        limit = share.beside_others if self._has_company(account_id) else share.alone
+        limit = share.beside_others if self.has_company(account_id) else share.alone
         return 0 < limit <= account.in_work
 
     def note(self, account_id: str) -> None:
         """Notes that the account has work, also work that takes no turn."""
-        self._recent[account_id] = self._monotonic_seconds()
-        self._recent.move_to_end(account_id)
+        self._recent.note(account_id)
 
     def is_shared(self) -> bool:
         """Returns whether several accounts have work, or had some a moment ago."""
-        self._drop_old()
-        return max(len(self._accounts), len(self._recent)) > 1
+        return max(len(self._accounts), len(self._recent.names())) > 1
 
-    def _drop_old(self) -> None:
-        oldest = self._monotonic_seconds() - _RECENT_SECONDS
-        while self._recent and next(iter(self._recent.values())) < oldest:
-            self._recent.popitem(last=False)
-
-    def _has_company(self, account_id: str) -> bool:
+    def has_company(self, account_id: str) -> bool:
         """Returns whether another account has work, or had some a moment ago."""
-        self._drop_old()
-        working = len(self._accounts) - (account_id in self._accounts)
-        return working > 0 or len(self._recent) > (account_id in self._recent)
+        return any(
+            len(names) > (account_id in names) for names in (self._accounts, self._recent.names())
+        )

@@ -56,6 +56,11 @@ class PeriodicLoop:
         """Ends the pause: there may be work."""
         self._wakeup.set()
 
+    @property
+    def is_woken(self) -> bool:
+        """Whether the next pause ends at once: a run need not find out how long it may be."""
+        return self._wakeup.is_set()
+
     async def run_until(self, stopping: asyncio.Event) -> None:
         async with waking(self._wakeup, when=stopping):
             while not stopping.is_set():

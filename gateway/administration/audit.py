@@ -6,8 +6,8 @@ a few digits of its hash show that it became another one.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -135,26 +135,30 @@ class Audit:
         *,
         given: Mapping[str, Any] | None = None,
         compared: AuditedState | None = None,
+        turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> AsyncIterator[None]:
         """Writes an entry before the block, and completes it with the outcome and the changes.
+
+        Each of the two takes a *turn*, which the block does not have.
 
         Raises:
             DatabaseUnavailable: the entry could not be written; the block did not run.
         """
-        before = await self._state(compared, subject)
         details = {"given": given} if given else {}
-        noted = await self.database.fetch_one(
-            _Noted,
-            _NOTE_ACT,
-            act=act,
-            account_id=subject.account_id,
-            instance_id=subject.instance_id,
-            address=caller.address,
-            credential=caller.credential,
-            user_name=caller.user,
-            details=Jsonb(details),
-            days=self.days,
-        )
+        async with turn():
+            before = await self._state(compared, subject)
+            noted = await self.database.fetch_one(
+                _Noted,
+                _NOTE_ACT,
+                act=act,
+                account_id=subject.account_id,
+                instance_id=subject.instance_id,
+                address=caller.address,
+                credential=caller.credential,
+                user_name=caller.user,
+                details=Jsonb(details),
+                days=self.days,
+            )
         assert noted is not None
         outcome = "canceled"
         try:
@@ -164,7 +168,8 @@ class Audit:
             outcome = type(error).__name__
             raise
         finally:
-            await self._complete(noted.id, outcome, before, compared, subject)
+            async with turn():
+                await self._complete(noted.id, outcome, before, compared, subject)
 
     async def _complete(
         self,

@@ -71,6 +71,10 @@ def build_app(
         ready = services()
         return ready is not None and ready.turns.is_shared()
 
+    def account_of(instance_id: str) -> str | None:
+        ready = services()
+        return ready.instances.known_account_of(instance_id) if ready else None
+
     file_work = FileWork(is_shared=is_shared)
 
     def serving(kind: type[EndpointT], table: RouteTable) -> EndpointT:
@@ -115,7 +119,7 @@ def build_app(
         ],
         middleware=[
             Middleware(RequestLog, random_bytes=random_bytes, metrics=metrics),
-            Middleware(RequestStarts, is_shared=is_shared),
+            Middleware(RequestStarts, is_shared=is_shared, account_of=account_of),
             Middleware(CollapsedSlashes),
             *_cross_origin(
                 settings.cors_origins, [path for table in tables for path in table.paths]

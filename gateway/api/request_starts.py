@@ -1,4 +1,4 @@
-"""Begins a few requests in each turn of the event loop; those that came together take turns.
+"""Begins a few requests in each turn of the event loop; accounts take turns.
 
 A thousand requests may arrive at once. To find the account of one costs half a millisecond, so all
 of them in one turn would stop everything else for half a second.
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _PER_TURN, _PER_TURN_BESIDE_OTHERS = 32, 1
 _INSTANCES = "/instances/"
+_OfAccount = OrderedDict[str, deque[asyncio.Future[None]]]  # by the name of an instance, or a path
 
 
 class RequestStarts:
@@ -20,8 +21,10 @@ class RequestStarts:
     The number is small while several accounts share the node. One account alone loses nothing: its
     requests are written to Postgres in larger batches when they begin together.
 
-    Requests that wait are begun name by name, so that many of one name delay only each other. The
-    name is what the request claims: the instance in its path, otherwise the path.
+    Requests that wait are begun account by account, so that those of one delay only each other,
+    however many instances it has; and within an account instance by instance. Nothing is checked
+    yet: the account is that of the instance in the path. A path without an instance that this node
+    knows counts as an account of its own.
     """
 
     def __init__(
@@ -29,14 +32,23 @@ class RequestStarts:
         app: ASGIApp,
         *,
         is_shared: Callable[[], bool],
+        account_of: Callable[[str], str | None],
         per_turn: int = _PER_TURN,
         per_turn_beside_others: int = _PER_TURN_BESIDE_OTHERS,
     ) -> None:
-        """Prepares the starts; *is_shared* says whether several accounts have work."""
-        self._app, self._is_shared = app, is_shared
+        """Prepares the starts.
+
+        Args:
+            app: what serves the requests.
+            is_shared: says whether several accounts have work.
+            account_of: returns the account of an instance, if that is known without a statement.
+            per_turn: how many requests begin in one turn.
+            per_turn_beside_others: the same while several accounts have work.
+        """
+        self._app, self._is_shared, self._account_of = app, is_shared, account_of
         self._limits = per_turn, per_turn_beside_others
         self._begun = 0
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting: OrderedDict[str, _OfAccount] = OrderedDict()
         self._is_scheduled = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +62,8 @@ class RequestStarts:
             self._begun += 1
             return
         mine = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(name, deque()).append(mine)
+        of_account = self._waiting.setdefault(self._account_of(name) or name, OrderedDict())
+        of_account.setdefault(name, deque()).append(mine)
         await mine
 
     def _per_turn(self) -> int:
@@ -66,15 +79,23 @@ class RequestStarts:
         self._begun, self._is_scheduled = 0, False
         per_turn = self._per_turn()
         while self._waiting and self._begun < per_turn:
-            name, requests = self._waiting.popitem(last=False)
-            request = requests.popleft()
-            if requests:
-                self._waiting[name] = requests
+            request = self._next()
             if not request.done():  # else its client has left
                 request.set_result(None)
                 self._begun += 1
         if self._begun:
             self._schedule()
+
+    def _next(self) -> asyncio.Future[None]:
+        """Removes the request that waits longest, of the account whose turn it is."""
+        account, of_account = self._waiting.popitem(last=False)
+        name, requests = of_account.popitem(last=False)
+        request = requests.popleft()
+        if requests:
+            of_account[name] = requests
+        if of_account:
+            self._waiting[account] = of_account
+        return request
 
 
 def _name_of(path: str) -> str:

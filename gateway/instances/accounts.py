@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from psycopg.errors import ForeignKeyViolation
 
+from gateway.account_turns import AccountTurns, Share
 from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Count, Database
 from gateway.database.queries import query
@@ -21,6 +23,7 @@ _REDEEM_TICKET = query("instances", "redeem_event_ticket")
 _ALLOW_ADDRESSES = query("instances", "allow_addresses")
 
 MAX_INSTANCES_BY_CLIENT_TOKEN = 25
+_OF_ONE_TOKEN: Final = Share(2, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Accounts:
 
     def __init__(self, database: Database, keys: ApiKeys) -> None:
         self._database, self.keys = database, keys
+        self._turns = AccountTurns(_OF_ONE_TOKEN)
+        """Of look-ups, by the hash of the token."""
 
     async def find(self, account_id: str) -> Account | None:
         return await self._database.fetch_one(Account, _FIND_ACCOUNT_BY_ID, account_id=account_id)
@@ -91,7 +96,9 @@ class Accounts:
         return account_of(key) if key else None
 
     async def _find_by_token_hash(self, token_hash: bytes) -> Account | None:
-        return await self._database.fetch_one(Account, _FIND_ACCOUNT, token_hash=token_hash)
+        # Hundreds of requests that begin together would take every connection to Postgres.
+        async with self._turns.turn(token_hash.hex()):
+            return await self._database.fetch_one(Account, _FIND_ACCOUNT, token_hash=token_hash)
 
     async def redeem_ticket(self, ticket: str) -> bytes | None:
         """Returns the hash of the token that asked for a ticket; a ticket is good once."""

@@ -160,6 +160,11 @@ class Instances:
         found = await self.find(instance_id)
         return found.account_id if found else instance_id
 
+    def known_account_of(self, instance_id: str) -> str | None:
+        """Returns the id of the instance's account, if this node has read it lately."""
+        known = self._known.get(instance_id)
+        return known.account_id if known else None
+
     def note_change(self, changed: Instance | Account) -> None:
         """Drops what is cached of an instance or account that this node changed.
 

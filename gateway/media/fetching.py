@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from gateway.account_turns import AccountTurns
 from gateway.clock import Clock
 from gateway.errors import AddressRefused, TryAgainLater
 from gateway.file_work import FileWork
@@ -80,10 +81,12 @@ class Fetcher:
         timeout_seconds: float,
         slots: SlotLimits | None = None,
         dialer: Dialer | None = None,
+        turns: AccountTurns | None = None,
     ) -> None:
+        """Prepares the fetches; *turns* know which accounts have work."""
         self._policy, self._timeout_seconds = policy, timeout_seconds
         self._dialer = dialer or Dialer(policy, clock)
-        self._slots = Slots(slots or SlotLimits())
+        self._slots = Slots(slots or SlotLimits(), (turns or AccountTurns()).has_company)
         self._work = FileWork()
 
     def check(self, url: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
+from gateway.account_turns import AccountTurns
 from gateway.clock import Clock
 from gateway.contract.media import MediaField, MediaFile, Preview, files_in
 from gateway.contract.send import OutgoingMessage
@@ -90,13 +91,17 @@ class Preparing:
 
 @dataclass(frozen=True, slots=True)
 class FileServices:
-    """What fetches, converts and counts the files of all messages."""
+    """What fetches, converts and counts the files of all messages.
+
+    `turns` are taken to copy a stored file, which waits for no other server.
+    """
 
     store: MediaStore
     fetcher: Fetcher
     converter: Converter
     metrics: MediaMetrics
     clock: Clock
+    turns: AccountTurns = field(default_factory=AccountTurns)
 
 
 class Preparer:
@@ -226,7 +231,8 @@ class _Preparation:
                 declared_type=fetched.declared_type,
                 declared_name=fetched.declared_name,
             )
-        file = await self.services.store.copy_to(text.removeprefix(REFERENCE), path)
+        async with self.services.turns.turn(self.account_id):
+            file = await self.services.store.copy_to(text.removeprefix(REFERENCE), path)
         if file is None:
             raise BadFile("is no longer stored")
         return file

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from gateway.account_turns import AccountTurns
@@ -94,6 +95,7 @@ class Services:
             _subject_of(operation, target),
             given=given_of(operation),
             compared=declared.audited_state,
+            turn=partial(self.turns.turn, _account_of(target)),
         ):
             answer = await self._execute(operation, target)
         _log_group_change(operation, target, answer)

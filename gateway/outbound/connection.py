@@ -14,7 +14,7 @@ from gateway.outbound.response_parser import ResponseLimits, ResponseParser
 
 _PAUSE_READING_BYTES: Final = 128 * 1024
 _BYTES_PER_READ: Final = 256
-_FREE_READS: Final = 64
+_FREE_READS: Final = 16  # of a packet each: a usual answer has fewer, or large ones
 _DRIP_PAUSE_SECONDS: Final = 0.1
 _FREE_BYTES: Final = 1024
 ONE_SLICE: Final = Share(1, 1)

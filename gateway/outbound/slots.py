@@ -7,7 +7,7 @@ In the queue of an account the hosts take turns too.
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,12 +19,15 @@ class SlotLimits:
     Attributes:
         total: of this node.
         per_account: of one account.
+        per_account_beside_others: the same while another account has work of any kind: what many
+            requests begin and read at once is what another account may find before it.
         per_host: to one host, of all accounts; more than an account has, so that no account alone
             can occupy a host that others use too.
     """
 
     total: int = 512
     per_account: int = 64
+    per_account_beside_others: int = 16
     per_host: int = 128
 
 
@@ -34,8 +37,11 @@ _Waiting = OrderedDict[str, deque[asyncio.Future[None]]]  # of one account, by h
 class Slots:
     """Admits requests; one that must wait waits in a queue of its account and host."""
 
-    def __init__(self, limits: SlotLimits) -> None:
-        self._limits = limits
+    def __init__(
+        self, limits: SlotLimits, has_company: Callable[[str], bool] = lambda _account: False
+    ) -> None:
+        """*has_company* says whether another account than this one has work."""
+        self._limits, self._has_company = limits, has_company
         self._in_flight = 0
         self._accounts, self._hosts = Counter[str](), Counter[str]()
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
@@ -85,7 +91,7 @@ class Slots:
 
     def _admit_one(self, account: str) -> bool:
         """Starts the next request of an account whose host has a free slot; hosts take turns."""
-        if self._accounts[account] >= self._limits.per_account:
+        if self._accounts[account] >= self._share_of(account):
             return False
         hosts = self._waiting[account]
         host = next((name for name in hosts if self._hosts[name] < self._limits.per_host), None)
@@ -102,6 +108,12 @@ class Slots:
         else:
             admitted.set_result(None)
         return True
+
+    def _share_of(self, account: str) -> int:
+        limits = self._limits
+        if not self._has_company(account):
+            return limits.per_account
+        return min(limits.per_account, limits.per_account_beside_others)
 
     def _remove(self, account: str, host: str, waiting: asyncio.Future[None]) -> None:
         """Removes a waiting request, if it was not removed before."""

@@ -95,7 +95,7 @@ def _start_delivery(node: NodeContext, webhooks: WebhookSection, poster: Poster)
         # A post may begin until half of the claim is over, and must end before the claim does.
         limits=DeliveryLimits(claim_seconds=30.0 + 2 * webhooks.timeout_seconds),
         metrics=node.metrics,
-        turns=node.new_turns(),
+        turns=node.turns,
         traffic=node.traffic,
         claim_interval_seconds=_CLAIM_INTERVAL_SECONDS,
     )

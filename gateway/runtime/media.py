@@ -8,6 +8,7 @@ from typing import Self
 
 from obstore.store import ObjectStore
 
+from gateway.account_turns import AccountTurns
 from gateway.api.media import MediaRouteContext
 from gateway.clock import Clock
 from gateway.database.pool import Database
@@ -69,6 +70,7 @@ class Media:
         metrics: Metrics,
         secrets: Sequence[str],
         max_stored_bytes: int,
+        turns: AccountTurns,
         address: NodeAddress,
         remote: RemoteFolders,
     ) -> Self:
@@ -85,6 +87,7 @@ class Media:
             metrics: counts the conversions, and shows the state of the disk.
             secrets: sign the links; the current one first.
             max_stored_bytes: of each account; 0 sets no limit.
+            turns: of the steps of an account, which those of its files are beside.
             address: where other nodes reach this one.
             remote: reads files that other nodes keep.
         """
@@ -105,13 +108,16 @@ class Media:
             deferred=deferred,
         )
         allowance = StorageAllowance(database, clock, max_bytes=max_stored_bytes)
-        fetcher = Fetcher(address_policy, clock, timeout_seconds=media.timeout_seconds)
+        fetcher = Fetcher(address_policy, clock, timeout_seconds=media.timeout_seconds, turns=turns)
+        services = FileServices(
+            store, fetcher, converter, metrics.media, clock, turns.of_other_kind()
+        )
         links = LinkSigner(secrets, clock, days=days)
         return cls(
             store=store,
             allowance=allowance,
             intake=MediaIntake(store, fetcher, spool, allowance),
-            preparer=Preparer(FileServices(store, fetcher, converter, metrics.media, clock), spool),
+            preparer=Preparer(services, spool),
             receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
             file_links=FileLinks(links, base_url_of),
             stored_files=StoredFiles(database, links, base_url_of),

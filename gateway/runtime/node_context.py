@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.account_turns import AccountTurns, Share
+from gateway.account_turns import AccountTurns
 from gateway.clock import Clock
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
@@ -49,12 +49,9 @@ class NodeContext:
     node_id: str
     node_lock: NodeLock
     internal_address: str
-    share: Share
-    """Of one account, in each kind of work that no request waits for."""
-
-    def new_turns(self) -> AccountTurns:
-        """Returns the turns of one kind of work; kinds that share turns could wait in a circle."""
-        return AccountTurns(self.share, self.clock.monotonic_seconds)
+    turns: AccountTurns
+    """Of the steps of an account that no request waits for: of sends, of received events and of
+    deliveries together. A step is a statement or a transaction, and waits for no other step."""
 
     def start(self, stage: Stage, **parts: Part | None) -> None:
         """Starts the parts that are not None, under their names with blanks for underscores."""

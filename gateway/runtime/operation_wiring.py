@@ -98,6 +98,7 @@ from gateway.webhooks import (
     further_webhooks,
     replay,
     secret_operations,
+    webhook_tests,
 )
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.operations import WebhookContext
@@ -329,7 +330,8 @@ def _instance_executors(
         | callback_traces.handlers
     )
     return (
-        OperationHandlers(webhooks, webhook_context, awaits_others=True),
+        OperationHandlers(webhooks, webhook_context),
+        OperationHandlers(webhook_tests.handlers, webhook_context, awaits_others=True),
         OperationHandlers(
             secret_operations.handlers,
             partial(WebhookSecretContext, WebhookSecrets(database, vault, os.urandom)),

@@ -76,7 +76,9 @@ def build_queue(
     new_uuid = uuids_from(RandomBuffer(os.urandom))
     claimer = Claimer(planned_once, new_uuid, order=queue.order, interval_seconds=_INTERVAL_SECONDS)
     starter = Starter(planned_once, interval_seconds=_INTERVAL_SECONDS)
-    fetches = FileFetches(planned_once, node.media.preparer, clock, order=queue.order)
+    fetches = FileFetches(
+        planned_once, node.media.preparer, clock, order=queue.order, turns=node.turns
+    )
     recorder = OutcomeRecorder(
         planned_once, clock, new_uuid, notifier, order=queue.order, traffic=node.traffic
     )
@@ -101,7 +103,7 @@ def build_queue(
             send_timeout_seconds=queue.send_timeout_seconds,
             unknown=UnknownMessages(database, queue.unknown_quote),
             uncalled=uncalled,
-            turns=node.new_turns(),
+            turns=node.turns,
         ),
         rescue,
     )

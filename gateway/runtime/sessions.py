@@ -87,7 +87,7 @@ def build_sessions(
         Outbox(database, uuid.uuid4, notifier),
         files,
         clock,
-        node.new_turns(),
+        node.turns,
         looks_up_pictures=looks_up_pictures,
         traffic=node.traffic,
     )

@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import Callable, Mapping
 
-from gateway.account_turns import Share
+from gateway.account_turns import AccountTurns, Share
 from gateway.api.health import Check
 from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
@@ -205,6 +205,8 @@ class Gateway:
         port = (self._edges.public or self._edges.internal).port
         node_id = node_id_of(settings, port, self._worker)
         internal_address = internal_url(settings.listener, self._edges.internal)
+        share = Share(0, settings.account_limits().max_steps_beside_others)
+        turns = AccountTurns(share, clock.monotonic_seconds)
         media = Media.build(
             settings.media,
             database,
@@ -216,6 +218,7 @@ class Gateway:
             metrics=self._metrics,
             secrets=secrets,
             max_stored_bytes=settings.account_limits().max_stored_bytes,
+            turns=turns,
             address=NodeAddress(node_id, internal_address),
             remote=deferred_file_caller(secrets),
         )
@@ -256,7 +259,7 @@ class Gateway:
             node_id=node_id,
             node_lock=lock,
             internal_address=internal_address,
-            share=Share(0, settings.account_limits().max_steps_beside_others),
+            turns=turns,
         )
 
     def _database_checks(self, node: NodeContext) -> dict[str, Check]:

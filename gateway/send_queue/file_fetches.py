@@ -6,12 +6,14 @@ it, its fetch goes on, and its end wakes the worker.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
+from gateway.account_turns import AccountTurns
 from gateway.batching import Batch
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
@@ -34,6 +36,7 @@ _PARK_FOR_FILE = query("send_queue", "park_for_file")
 _MAX_AHEAD: Final = 4
 """Messages of one queue whose files are fetched before their turn; also the places looked at."""
 _MAX_AHEAD_OF_NODE: Final = 64
+_MAX_AHEAD_BESIDE_OTHERS: Final = 16
 _LOOK_SECONDS = 2.0
 _MAX_AHEAD_SECONDS = 300.0
 _MAX_PARKED_SECONDS = 600.0
@@ -79,12 +82,23 @@ class FileFetches:
         clock: Clock,
         *,
         order: QueueOrder = "chat",
+        turns: AccountTurns | None = None,
     ) -> None:
-        """Prepares the fetches; *order* is that of queues without an order of their own."""
+        """Prepares the fetches.
+
+        Args:
+            database: has the queues.
+            preparer: fetches and converts files.
+            clock: time.
+            order: of queues without an order of their own.
+            turns: are taken for each statement.
+        """
+        self.turns = turns or AccountTurns()
         self.database, self.preparer, self.clock, self.order = database, preparer, clock, order
         self._queues: set[QueueFetches] = set()
         self._next = Batch[ClaimCursor, Sequence[_Next]](self._find_next)
         self._loop = PeriodicLoop("file_fetches", self._withdraw, clock)
+        self._looks = False
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -103,16 +117,23 @@ class FileFetches:
     def leave(self, queue: "QueueFetches") -> None:
         self._queues.discard(queue)
 
-    def wake(self) -> None:
-        """A fetch began; its message may be canceled."""
-        self._loop.wake()
+    def look(self) -> None:
+        """A fetch began, whose message may be canceled: looks now and then, not at each begin."""
+        if not self._looks:
+            self._looks = True
+            self._loop.wake()
 
     async def find_next(self, cursor: ClaimCursor) -> Sequence[_Next]:
         return await self._next.submit(cursor)
 
-    def may_begin(self) -> bool:
-        """Says whether this process may fetch another file before its turn."""
-        return sum(queue.count_ahead() for queue in self._queues) < _MAX_AHEAD_OF_NODE
+    def may_begin(self, account_id: str) -> bool:
+        """Says whether this process may fetch another file of the account before its turn."""
+        ahead = Counter[str]()
+        for queue in self._queues:
+            ahead[queue.account_id] += queue.count_ahead()
+        is_beside_others = self.turns.has_company(account_id)
+        share = _MAX_AHEAD_BESIDE_OTHERS if is_beside_others else _MAX_AHEAD_OF_NODE
+        return ahead[account_id] < share and ahead.total() < _MAX_AHEAD_OF_NODE
 
     async def _find_next(self, cursors: list[ClaimCursor]) -> Sequence[Sequence[_Next]]:
         found: dict[str, list[_Next]] = {}
@@ -133,6 +154,7 @@ class FileFetches:
         """Ends the fetches of messages that are no longer to be sent."""
         held = [(queue, row_id) for queue in self._queues for row_id in queue.waiting_ids()]
         if not held:
+            self._looks = False
             return None
         rows = await self.database.fetch_all(
             _Row,
@@ -152,8 +174,8 @@ class QueueFetches:
     def __init__(
         self, node: FileFetches, instance: Instance, cursor: ClaimCursor, wakeup: asyncio.Event
     ) -> None:
-        self.instance_id = instance.id
-        self._node, self._instance = node, instance
+        self.instance_id, self.account_id = instance.id, instance.account_id
+        self._node = node
         self._cursor, self._wakeup = cursor, wakeup
         self._held: dict[int, _Fetch] = {}
 
@@ -205,17 +227,18 @@ class QueueFetches:
         """
         self._cursor.has_parked = True
         try:
-            parked = await self._node.database.fetch_one(
-                _Row,
-                _PARK_FOR_FILE,
-                instance_id=row.instance_id,
-                id=row.id,
-                epoch=row.claimed_epoch,
-                claim_id=row.claim_id,
-                default_order=self._node.order,
-                max_parked=MAX_PARKED,
-                max_seconds=_MAX_PARKED_SECONDS,
-            )
+            async with self._node.turns.turn(self.account_id):
+                parked = await self._node.database.fetch_one(
+                    _Row,
+                    _PARK_FOR_FILE,
+                    instance_id=row.instance_id,
+                    id=row.id,
+                    epoch=row.claimed_epoch,
+                    claim_id=row.claim_id,
+                    default_order=self._node.order,
+                    max_parked=MAX_PARKED,
+                    max_seconds=_MAX_PARKED_SECONDS,
+                )
         except DatabaseUnavailable:
             self._cursor.all_files = True
             raise
@@ -226,11 +249,12 @@ class QueueFetches:
     async def look_ahead(self) -> None:
         """Begins to fetch the files of the next few messages."""
         try:
-            rows = await self._node.find_next(self._cursor)
+            async with self._node.turns.turn(self.account_id):
+                rows = await self._node.find_next(self._cursor)
         except DatabaseUnavailable:
             return  # their turn fetches them
         for row in rows:
-            if self.count_ahead() >= _MAX_AHEAD or not self._node.may_begin():
+            if self.count_ahead() >= _MAX_AHEAD or not self._node.may_begin(self.account_id):
                 return
             message = decode(row)
             if row.id not in self._held and isinstance(message, OutgoingMessage):
@@ -255,14 +279,12 @@ class QueueFetches:
     async def _begin(self, row_id: int, message: OutgoingMessage) -> _Fetch:
         stack = AsyncExitStack()
         preparing = await stack.enter_async_context(
-            self._node.preparer.preparing(
-                self.instance_id, message, account_id=self._instance.account_id
-            )
+            self._node.preparer.preparing(self.instance_id, message, account_id=self.account_id)
         )
         fetch = _Fetch(stack, preparing, self._node.clock.monotonic_seconds())
         self._held[row_id] = fetch
         preparing.on_end(self._note_end(row_id))
-        self._node.wake()
+        self._node.look()
         return fetch
 
     def _note_end(self, row_id: int) -> Callable[[], None]:

@@ -115,9 +115,10 @@ class AccountSection(SettingsSection):
         4,
         ge=0,
         validation_alias="GATEWAY_ACCOUNT_MAX_STEPS_BESIDE_OTHERS",
-        description="Steps of sends of an account that each node stores at once while another "
-        "account has some or had some within a second, and as many received events and delivered "
-        "callbacks; an account that is alone has no limit; 0 sets no limit",
+        description="Steps of sends, received events and delivered callbacks of an account "
+        "together that each node stores at once while another account has some or had some within "
+        "a second, and as many stored files that it copies; an account that is alone has no limit; "
+        "0 sets no limit",
     )
     tests_per_minute: float = Field(
         6.0,

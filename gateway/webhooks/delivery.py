@@ -23,6 +23,7 @@ from gateway.periodic_loop import PeriodicLoop
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.circuit_breakers import CircuitBreakers
 from gateway.webhooks.claimed_callback import ClaimedCallback
+from gateway.webhooks.deliveries_in_flight import DeliveriesInFlight
 from gateway.webhooks.delivery_recorder import (
     DeliveryRecorder,
     PostAttempt,
@@ -89,7 +90,9 @@ class Delivery:
         self._traffic = traffic or TrafficCounts(clock)
         self._loop = PeriodicLoop("webhooks", self._deliver_due, clock)
         self._deliveries: asyncio.TaskGroup | None = None
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight = DeliveriesInFlight(
+            limits.in_flight, is_shared=self._turns.is_shared, on_freed=self._loop.wake
+        )
         self._stopping = False
         self._delete_empty_at = 0.0
 
@@ -109,15 +112,16 @@ class Delivery:
         """Starts a task for each queue that is due; returns the pause in seconds."""
         await self._clock.sleep(max(0.0, self._claim_at - self._clock.monotonic_seconds()))
         await self._maintain()
-        free = self._limits.in_flight - len(self._in_flight)
+        free = self._in_flight.count_free()
         if free <= 0:
             return _MAX_PAUSE_SECONDS  # a delivery that ends wakes the loop
-        blocked, full_accounts = self._breakers.blocked(), self._breakers.full_accounts()
+        blocked = self._breakers.blocked()
+        full_accounts = self._breakers.full_accounts() + self._in_flight.full_accounts()
         self._metrics.blocked_receivers.set(self._breakers.count_open())
         claimed = await self._claim(free, blocked, full_accounts)
         if claimed < _MANY_QUEUES:  # more callbacks share the next claim
             self._claim_at = self._clock.monotonic_seconds() + self._claim_interval_seconds
-        if claimed == free:
+        if claimed == free or self._loop.is_woken:
             return 0.0
         return await self._due_times.seconds(blocked, full_accounts)
 
@@ -144,8 +148,7 @@ class Delivery:
         queues = [list(queue) for _, queue in groupby(rows, key=lambda row: row.queue)]
         for queue in queues:
             task = self._deliveries.create_task(self._deliver(queue, claim_id))
-            self._in_flight.add(task)
-            task.add_done_callback(self._done)
+            self._in_flight.add(task, queue[0].account_id)
         return len(queues)
 
     async def _maintain(self) -> None:
@@ -174,11 +177,6 @@ class Delivery:
         self._answering_again.add(receiver)
         await self._database.execute(_WAKE_RECEIVER, receiver=receiver)
         self._answering_again.discard(receiver)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        if len(self._in_flight) >= self._limits.in_flight:
-            self._loop.wake()
-        self._in_flight.discard(task)
 
     async def _deliver(self, queue: Sequence[ClaimedCallback], claim_id: uuid.UUID) -> None:
         """Posts from one queue; an error here touches no other queue."""

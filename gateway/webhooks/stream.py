@@ -12,7 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
+from gateway.account_turns import AccountTurns, Share
 from gateway.clock import Clock
 from gateway.database.notifications import Notifications
 from gateway.errors import TooManyRequests
@@ -26,6 +28,7 @@ _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.02, 1.0
 _SECONDS_PER_FOLLOWER = 0.002
 _RENEW_SECONDS = 3_600.0
 _CHECK_SECONDS = 30.0
+_ONE_AT_ONCE: Final = Share(1, 1)
 
 Page = Sequence[LoggedEvent | Gap]
 
@@ -71,6 +74,8 @@ class Stream:
         self._log, self._clock, self._max_followers = log, clock, max_followers
         self._subscribers: set[_Subscriber] = set()
         self._places: Counter[str] = Counter()
+        self._turns = AccountTurns(_ONE_AT_ONCE)
+        """Of subscriptions: each locks the row of the account, and waits with a connection."""
         self._loop = PeriodicLoop(
             "event_stream", self._read_for_all, clock, min_pause_seconds=_MIN_PAUSE_SECONDS
         )
@@ -111,7 +116,8 @@ class Stream:
             DatabaseUnavailable: the current position cannot be read.
         """
         with self._place(account_id):
-            now = await self._log.subscribe(_SUBSCRIPTION, [account_id])
+            async with self._turns.turn(account_id):
+                now = await self._log.subscribe(_SUBSCRIPTION, [account_id])
             yield self._pages(_Subscriber(account_id, after or now, access, after is None))
 
     @contextmanager

@@ -29,7 +29,7 @@ from gateway.contract.zapi.webhooks import SetDeliveryWebhook
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
-from gateway.webhooks import dead_letters, operations, replay
+from gateway.webhooks import dead_letters, operations, replay, webhook_tests
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.circuit_breakers import BreakerLimits
 from gateway.webhooks.retention import Retention
@@ -428,7 +428,7 @@ async def test_webhook_test_posts_a_sample(
     (instance,) = await add_instances_with_webhooks(operator, 1, catcher.url)
 
     async with running_delivery(database_url) as node:
-        context, handle = node.context(instance), replay.handlers.handle
+        context, handle = node.context(instance), webhook_tests.handlers.handle
         well = await handle(context, TestWebhook.model_validate({"type": kind}))
         ill = await handle(context, TestWebhook.model_validate({"type": kind}))
 

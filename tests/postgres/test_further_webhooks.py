@@ -29,7 +29,7 @@ from gateway.contract.extensions.webhooks import (
 from gateway.database.queries import query
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.store import Instance
-from gateway.webhooks import dead_letters, further_webhooks, replay
+from gateway.webhooks import dead_letters, further_webhooks, replay, webhook_tests
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.circuit_breakers import BreakerLimits
 from tests.fixtures.delivery import (
@@ -142,7 +142,9 @@ async def test_headers_and_secret_are_of_the_webhook(
         node.delivery.wake()
         await catcher.wait_for(lambda c: len(c.delivered) == 1)
         await other.wait_for(lambda c: len(c.delivered) == 1)
-        result = await replay.test_webhook(node.context(instance), TestWebhook(webhook_id=shown.id))
+        result = await webhook_tests.test_webhook(
+            node.context(instance), TestWebhook(webhook_id=shown.id)
+        )
 
     assert result.value
     for posted in other.posted:
@@ -326,7 +328,7 @@ async def test_webhooks_are_limited_listed_and_of_one_instance(
                 foreign, UpdateWebhook(webhook_id=added[0].id, enabled=False)
             )
         with pytest.raises(NotFound):
-            await replay.test_webhook(foreign, TestWebhook(webhook_id=added[0].id))
+            await webhook_tests.test_webhook(foreign, TestWebhook(webhook_id=added[0].id))
 
     assert listed.webhooks == tuple(added)
 

@@ -183,3 +183,20 @@ async def test_one_account_cannot_overtake_its_own_waiters() -> None:
     await asyncio.wait([first, second])
 
     assert done == ["first", "second"]
+
+
+async def test_work_of_another_kind_is_company_and_takes_no_turn_of_this_kind() -> None:
+    seconds, done = Seconds(), list[str]()
+    steps = AccountTurns(Share(2, 1), seconds)
+    files = steps.of_other_kind()
+    async with asyncio.TaskGroup() as tasks:
+        await queued(steps, "b", done, "step of b")
+        async with files.turn("a"):
+            await queued(steps, "a", done, "step of a")
+            waiting = tasks.create_task(queued(files, "a", done, "second file of a"))
+            await started(waiting)
+            assert done == ["step of b", "step of a"]
+    assert done[-1] == "second file of a"
+
+    seconds.advance(1.5)
+    assert not files.has_company("a")

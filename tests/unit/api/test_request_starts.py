@@ -39,7 +39,11 @@ async def send(_message: object) -> None:
 
 def starts_of(application: Application, *, per_turn: int, shared: bool = True) -> RequestStarts:
     return RequestStarts(
-        application, is_shared=lambda: shared, per_turn=1_000, per_turn_beside_others=per_turn
+        application,
+        is_shared=lambda: shared,
+        account_of={"a1": "a", "a2": "a", "a3": "a", "a4": "a"}.get,
+        per_turn=1_000,
+        per_turn_beside_others=per_turn,
     )
 
 
@@ -80,6 +84,15 @@ async def test_many_requests_of_one_instance_do_not_delay_those_of_others(other:
     order = [path for _turn, path in application.begun]
     assert order.index(other) < 5
     assert [path for path in order if path != other] == paths
+
+
+async def test_requests_of_many_instances_of_an_account_do_not_delay_those_of_others() -> None:
+    paths = [f"/instances/a{1 + n % 4}/token/T/{n}" for n in range(40)]
+    application = await served([*paths, "/instances/b/token/T/x"], per_turn=1)
+
+    order = [path for _turn, path in application.begun]
+    assert order.index("/instances/b/token/T/x") < 3
+    assert [path for path in order if path in paths] == paths
 
 
 async def test_request_whose_client_left_takes_no_place() -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.account_turns import AccountTurns, Share
 from gateway.clock import Clock
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.messages.media import SendDocument, SendImage
@@ -16,6 +17,7 @@ from gateway.errors import Refused, TryAgainLater
 from gateway.media.fetching import Fetcher
 from gateway.media.preparing import FileServices, Preparer
 from gateway.media.spooling import Spool
+from gateway.media.storing import REFERENCE
 from gateway.observability.metrics import Metrics
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
@@ -99,6 +101,33 @@ async def test_files_are_counted_by_kind_and_outcome(
     ]
     assert count("media_bytes_total") == sizes[0] > 0
     assert count("media_preparation_seconds_count") == 3
+
+
+class EmptyStore:
+    """Has no file, and notes that it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def copy_to(self, _file_id: str, _path: Path) -> None:
+        self.asked.set()
+
+
+async def test_stored_file_is_copied_in_the_turn_of_its_account(
+    tmp_path: Path, metrics: Metrics
+) -> None:
+    store, turns, unused = EmptyStore(), AccountTurns(Share(1, 1)), cast("Any", None)
+    services = FileServices(cast("Any", store), unused, unused, metrics.media, Clock(), turns)
+    preparer = Preparer(services, Spool(tmp_path / "spool"))
+
+    async with preparer.preparing("i", image(REFERENCE + "x"), account_id="a") as preparing:
+        async with turns.turn("a"):
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not store.asked.is_set()
+        await store.asked.wait()
+        with pytest.raises(Refused, match="no longer stored"):
+            await preparing.result()
 
 
 async def test_prepared_document_has_the_given_name(server: FileServer, preparer: Preparer) -> None:

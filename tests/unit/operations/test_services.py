@@ -1,7 +1,8 @@
 """An edge executes an operation through the one executor for it, after the audit log has it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -44,13 +45,21 @@ class RecordedAudit:
 
     @asynccontextmanager
     async def noting(
-        self, act: str, caller: Caller, subject: Subject, **_details: object
+        self,
+        act: str,
+        caller: Caller,
+        subject: Subject,
+        *,
+        turn: Callable[[], AbstractAsyncContextManager[None]],
+        **_details: object,
     ) -> AsyncIterator[None]:
         if self._is_away:
             raise DatabaseUnavailable("away")
-        self._events.append(f"note {act} {subject.account_id} {caller.address}")
+        async with turn():
+            self._events.append(f"note {act} {subject.account_id} {caller.address}")
         yield
-        self._events.append("complete")
+        async with turn():
+            self._events.append("complete")
 
 
 def services(audit: RecordedAudit, *executors: OperationExecutor) -> Services:
@@ -107,3 +116,32 @@ async def test_execute_that_cannot_be_noted_does_nothing() -> None:
         await edge.execute(SetConsentRule(value=True), ACCOUNT, caller=CALLER)
 
     assert events == []
+
+
+class AwaitingExecutor(RecordedExecutor):
+    """Waits for another server, which asks the gateway something of the same account meanwhile."""
+
+    awaits_others = True
+    turns = AccountTurns(Share(1, 1))
+
+    async def answer(self, subject: Account, operation: Operation[Any]) -> str:
+        async with self.turns.turn(subject.id):
+            return await super().answer(subject, operation)
+
+
+async def test_execute_takes_turns_for_the_audit_log_and_none_while_it_awaits_others() -> None:
+    events: list[str] = []
+    executor = AwaitingExecutor(SetConsentRule, events)
+    edge = services(RecordedAudit(events), executor)
+    executor.turns = edge.turns
+
+    async with edge.turns.turn(ACCOUNT.id):
+        executing = asyncio.create_task(
+            edge.execute(SetConsentRule(value=True), ACCOUNT, caller=CALLER)
+        )
+        await asyncio.wait([executing], timeout=0)
+        await asyncio.sleep(0)
+        assert events == []
+    await executing
+
+    assert [event.split()[0] for event in events] == ["note", "execute", "complete"]

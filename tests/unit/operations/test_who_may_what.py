@@ -179,6 +179,9 @@ class OneAccount:
 class OneInstance:
     """Knows one instance."""
 
+    def known_account_of(self, _instance_id: str) -> str:
+        return ACCOUNT
+
     async def find(self, instance_id: str) -> Instance | None:
         return instance_of(ACCOUNT) if instance_id == INSTANCE else None
 

@@ -12,7 +12,8 @@ class Holder:
     """Requests that occupy slots until the test ends them."""
 
     def __init__(self, limits: SlotLimits) -> None:
-        self.slots = Slots(limits)
+        self.busy = set[str]()
+        self.slots = Slots(limits, lambda account: bool(self.busy - {account}))
         self.admitted: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.endings: dict[str, asyncio.Event] = {}
@@ -61,6 +62,20 @@ async def test_account_at_its_limit_waits_and_another_does_not() -> None:
         assert held.admitted == ["a1", "a2", "b1"]
         await held.end("a1")
         assert held.admitted[-1] == "a3"
+
+
+async def test_account_has_fewer_slots_while_another_has_work_of_any_kind() -> None:
+    held = Holder(SlotLimits(total=10, per_account=3, per_account_beside_others=1))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(held.close)
+        held.busy = {"a", "b"}
+        for name in ("a1", "a2", "a3", "b1"):
+            await held.start(name)
+        assert held.admitted == ["a1", "b1"]
+
+        held.busy = {"a"}
+        await held.end("b1")
+        assert held.admitted == ["a1", "b1", "a2", "a3"]
 
 
 async def test_hanging_host_delays_no_other_host_of_the_account() -> None:

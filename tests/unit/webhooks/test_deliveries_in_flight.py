@@ -1,0 +1,64 @@
+"""An account leaves deliveries to others: those that are claimed are few while others have work."""
+
+import asyncio
+
+from gateway.webhooks.deliveries_in_flight import MAX_BESIDE_OTHERS, DeliveriesInFlight
+
+
+class Deliveries:
+    """Deliveries that last until the test ends them."""
+
+    def __init__(self, max_count: int) -> None:
+        self.is_shared, self.freed = True, 0
+        self.ending = asyncio.Event()
+        self.in_flight = DeliveriesInFlight(
+            max_count, is_shared=lambda: self.is_shared, on_freed=self._note
+        )
+
+    def begin(self, account_id: str, count: int) -> list[asyncio.Task[None]]:
+        tasks = [asyncio.create_task(self._last()) for _ in range(count)]
+        for task in tasks:
+            self.in_flight.add(task, account_id)
+        return tasks
+
+    async def _last(self) -> None:
+        await self.ending.wait()
+
+    def _note(self) -> None:
+        self.freed += 1
+
+
+async def test_account_is_full_only_while_others_have_work() -> None:
+    deliveries = Deliveries(256)
+    tasks = deliveries.begin("a", MAX_BESIDE_OTHERS) + deliveries.begin("b", 1)
+
+    assert deliveries.in_flight.full_accounts() == ["a"]
+    assert deliveries.in_flight.count_free() == MAX_BESIDE_OTHERS
+    deliveries.is_shared = False
+    assert deliveries.in_flight.full_accounts() == []
+    assert deliveries.in_flight.count_free() == 256 - MAX_BESIDE_OTHERS - 1
+
+    deliveries.ending.set()
+    await asyncio.wait(tasks)
+
+
+async def test_end_of_a_delivery_is_told_where_others_may_have_waited() -> None:
+    deliveries = Deliveries(MAX_BESIDE_OTHERS + 10)
+    tasks = deliveries.begin("b", 9)
+    deliveries.ending.set()
+    await asyncio.wait(tasks)
+    assert deliveries.freed == 0
+
+    deliveries.ending.clear()
+    tasks = deliveries.begin("a", MAX_BESIDE_OTHERS)
+    deliveries.ending.set()
+    await asyncio.wait(tasks)
+    assert deliveries.freed == 1
+
+    deliveries.ending.clear()
+    tasks = deliveries.begin("a", MAX_BESIDE_OTHERS - 1) + deliveries.begin("b", 11)
+    assert deliveries.in_flight.count_free() == 0
+    deliveries.ending.set()
+    await asyncio.wait(tasks)
+    assert deliveries.freed == 2
+    assert deliveries.in_flight.count_free() == MAX_BESIDE_OTHERS
