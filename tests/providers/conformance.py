@@ -38,6 +38,10 @@ class World(Protocol):
     @property
     def friend(self) -> str: ...
 
+    async def hold_lease(self, epoch: int) -> None:
+        """Gives the lease of the instance this epoch, where its provider reads it there."""
+        ...
+
     async def texts_seen(self) -> list[str]:
         """Returns the texts that the friend has received, oldest first."""
         ...
@@ -69,6 +73,9 @@ class SandboxWorld:
 
     def __init__(self, node: sandbox_node.Node) -> None:
         self._node, self.engine = node, node.engine
+
+    async def hold_lease(self, epoch: int) -> None:
+        """The sandbox asks for the right to act alone."""
 
     async def texts_seen(self) -> list[str]:
         rows = await self._node.people.sent(INSTANCE, after=0, max_count=1000)
@@ -107,8 +114,12 @@ class WebWorld:
         friend: whatsmeow_node.OpenSession,
         phone: str,
     ) -> None:
-        self._whatsapp, self.engine = node.whatsapp, node.engine
+        self._node, self._whatsapp, self.engine = node, node.whatsapp, node.engine
         self._session, self.friend, self._phone = friend, friend.phone, phone
+
+    async def hold_lease(self, epoch: int) -> None:
+        if isinstance(self._node, whatsmeow_node.Node):
+            await self._node.own_lease(INSTANCE, epoch)
 
     async def texts_seen(self) -> list[str]:
         received = [event for event in self._session.told if isinstance(event, MessageReceived)]
@@ -212,6 +223,7 @@ async def opened(
     world: World, *, epoch: int = 1, may_act_until: Callable[[], float] = lambda: float("inf")
 ) -> AsyncIterator[Opened]:
     spec = SessionSpec(INSTANCE, epoch, {"paired": True}, may_act_until)
+    await world.hold_lease(epoch)
     async with world.engine.open_session(spec) as session:
         events = session.events()
         async with aclosing(events):  # type: ignore[type-var]

@@ -194,7 +194,7 @@ class Node:
     tasks: asyncio.TaskGroup
     database: Database
 
-    async def _own_lease(self, instance_id: str, epoch: int) -> None:
+    async def own_lease(self, instance_id: str, epoch: int) -> None:
         """Adds the instance, whose lease has this epoch: what its session writes needs it."""
         async with self.database.transaction() as transaction:
             for statement in _OWN_LEASE:
@@ -210,7 +210,7 @@ class Node:
         proxy: Proxy | None = None,
     ) -> AsyncIterator[OpenSession]:
         lease = Lease()
-        await self._own_lease(instance_id, epoch)
+        await self.own_lease(instance_id, epoch)
         spec = SessionSpec(instance_id, epoch, {}, lambda: lease.until, proxy)
         async with self.engine.open_session(spec) as session:
             assert isinstance(session, WhatsmeowSession)
