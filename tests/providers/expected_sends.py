@@ -17,12 +17,14 @@ class Expected:
 
     `content` is the field of WhatsApp's protobuf, `kind` the gateway's word for it, `stanza` the
     type that the server sees, and `biz` the tags below the only node `biz`, None for no such node.
+    `address` is the form of a person's address by which it is sent.
     """
 
     content: str
     kind: str
     stanza: str = TEXT
     biz: Mapping[str, Any] | None = None
+    address: str = "lid"
 
 
 _FLOW = Expected("interactivemessage", "hydratedTemplate", biz=MIXED)
@@ -74,6 +76,7 @@ EXPECTED: Final[Mapping[str, Expected]] = {
 
 _TYPE = "whatsmeow knows no media in it, and its binding hands over no type"
 _NO_BIZ = "its binding writes none beside a carousel, and hands over no node"
+_BY_PHONE = "Baileys addresses a person as its caller does, and only the sessions by lid"
 DIFFERENCES: Final[Mapping[tuple[str, str, str], tuple[Any, str]]] = {
     ("whatsmeow", "send-location", "stanza"): (TEXT, _TYPE),
     ("whatsmeow", "send-ptv", "stanza"): (TEXT, _TYPE),
@@ -82,6 +85,9 @@ DIFFERENCES: Final[Mapping[tuple[str, str, str], tuple[Any, str]]] = {
     ("whatsmeow", "send-event-response", "stanza"): (TEXT, _TYPE),
     ("whatsmeow", "send-link minimal", "stanza"): (TEXT, "whatsmeow sees a link by its title only"),
     ("whatsmeow", "send-carousel", "biz"): (None, _NO_BIZ),
+    ("baileys", "send-poll-vote", "address"): ("phone", _BY_PHONE),
+    ("baileys", "send-reaction", "address"): ("phone", _BY_PHONE),
+    ("baileys", "send-remove-reaction", "address"): ("phone", _BY_PHONE),
     ("", "send-contacts minimal", "content"): ("contactmessage", "one contact is no array"),
     ("", "send-contacts minimal", "kind"): ("contact", "one contact is no array"),
     ("", "send-text minimal", "content"): ("conversation", "nothing is beside the text"),

@@ -223,7 +223,9 @@ async def is_read_alike(exchange: Exchange, example: str, receipt: Receipt) -> N
     assert receipt.provider_data
     written = plain(orjson.loads(receipt.provider_data)["message"])
     own_side = flat(written.content)
-    assert flat(by_baileys.content) == own_side | await key_of_reader(exchange, written.type)
+    assert flat(by_baileys.content) == own_side | await key_of_reader(
+        exchange, example, written.type
+    )
     if example.partition(" ")[0] in NOT_REPORTED:
         return
     by_whatsmeow = await exchange.whatsmeow.read(message_id)
@@ -234,13 +236,15 @@ async def is_read_alike(exchange: Exchange, example: str, receipt: Receipt) -> N
     assert received.content[received.kind]
 
 
-async def key_of_reader(exchange: Exchange, kind: str) -> dict[str, Any]:
+async def key_of_reader(exchange: Exchange, example: str, kind: str) -> dict[str, Any]:
     """Returns the fields of a sender's own message as its recipient names it."""
     if kind not in REFERRING:
         return {}
+    sender = f"{exchange.sender.phone}@s.whatsapp.net"
     if exchange.in_group:
-        sender = f"{exchange.sender.phone}@s.whatsapp.net"
         chat, participant = f"{exchange.group.removesuffix('-group')}@g.us", sender
+    elif expected(exchange.provider, example, "address") == "phone":
+        chat, participant = sender, ""
     else:
         lids = (await exchange.whatsapp.control("state"))["lids"]
         chat, participant = f"{lids[exchange.sender.phone]}@lid", ""

@@ -41,7 +41,7 @@ async function relay(session, chat, id, message) {
   const people = chat === STATUS ? { statusJidList: await statusReaders(session) } : {};
   return session.sock.relayMessage(chat, message, {
     messageId: id,
-    ...extrasOf(message, session),
+    ...extrasOf(message, chat, session),
     ...people,
   });
 }
@@ -60,7 +60,7 @@ async function revoke(session, { id, chat, sender }) {
     protocolMessage: { key, type: proto.Message.ProtocolMessage.Type.REVOKE },
   });
   const name = `3EB0${randomBytes(9).toString('hex').toUpperCase()}`;
-  await session.sock.relayMessage(chat, message, { messageId: name, ...extrasOf(message, session) });
+  await session.sock.relayMessage(chat, message, { messageId: name, ...extrasOf(message, chat, session) });
 }
 
 async function mark_read({ sock }, { ids, chat, sender }) {
