@@ -41,7 +41,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     r"(The body|Without its files the body) is larger than .+": N_(
         "What you sent is larger than allowed."
     ),
-    r"\w+ is not supported by the \w+ provider": N_("This kind of connection cannot do that."),
+    r"\w+ is not supported by the \w+ provider.*": N_("This kind of connection cannot do that."),
     r"(This needs the scope|This belongs to another account|Only( an)? operators?).*": N_(
         "Your role may not do this. Ask the owner of the account."
     ),

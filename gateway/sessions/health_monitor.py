@@ -146,6 +146,8 @@ class HealthMonitor:
         for instance_id in self._keeper.take_forced():
             if each_forced := self._watched.get(instance_id):
                 each_forced.plan.reset()
+                soon = now + self._health_seconds  # or the caller would wait a minute to see it
+                each_forced.next_check_at = min(each_forced.next_check_at, soon)
 
     def _count_events(self, each: WatchedConnection) -> None:
         counts, before = each.counted_here, each.metered

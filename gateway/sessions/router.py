@@ -47,9 +47,10 @@ class SessionRouter:
             raise SessionUnavailable("You are not connected.") from None
         except NotSupported:
             refused = type(operation)
-            sentence = f"{refused.__name__} is not supported by the {instance.provider} provider"
             reason = f". {refused.requirement.value}" if refused.requirement else ""
-            raise NotSupported(f"{sentence}{reason}") from None
+            raise NotSupported(
+                f"{refused.__name__} is not supported by the {instance.provider} provider{reason}"
+            ) from None
 
     async def _execute_on_any_node(
         self, instance: Instance, operation: Operation[Result]

@@ -1,6 +1,7 @@
 -- Completes the row that a node of the release before inserts with a state: the node knows neither the
 -- owner nor the provider. Its statement updates the row of the active connection, which exists, but
 -- Postgres checks the new row first.
+-- Aliases: i instance.
 create or replace function complete_connection_v1() returns trigger language plpgsql as $$
 begin
     new.owner_instance_id := new.instance_id;

@@ -1,20 +1,28 @@
--- Aliases: c connection, d node, i instance, l lease, n queue of an instance, o other connection, s settings of an instance,
--- w what a node checked.
+-- Aliases: a accepted message, c connection, d node, e message of history (in list_connections: whether a
+-- node owns the connection), i instance, l lease, m count of messages, n queue of an instance, o other
+-- connection, r rule of an instance, s settings of an instance, w what a node checked.
 
 -- name: list_connections
 -- The connections of an instance in their order. `connected` is the last state that the session
--- reported; it is false where no live node owns the lease.
+-- reported. Where no live node owns the lease nothing is connected or checked: what the last node found
+-- is no longer known.
 select c.id, c.provider, c.instance_id is not null as is_active, c.position, c.state, c.reason, c.changed_at,
-       coalesce(n.connected, false) and exists (
-           select 1
-           from instance_leases l
-           join nodes d on d.id = l.node_id and d.expires_at > now()
-           where l.instance_id = c.instance_id
-       ) as connected,
-       c.last_error, c.last_error_at, c.health, c.health_reason, c.health_since, c.checked_at, c.latency_ms,
-       c.error_rate, c.repairs, c.next_repair_at, c.reported, c.stored, c.processed
+       coalesce(n.connected, false) and e.is_owned as connected, c.last_error, c.last_error_at,
+       case when e.is_owned then c.health else 'unknown' end as health,
+       case when e.is_owned then c.health_reason end as health_reason,
+       case when e.is_owned then c.health_since end as health_since, c.checked_at,
+       case when e.is_owned then c.latency_ms end as latency_ms,
+       case when e.is_owned then c.error_rate end as error_rate, c.repairs,
+       case when e.is_owned then c.next_repair_at end as next_repair_at, c.reported, c.stored, c.processed
 from instance_connections c
 left join instance_lines n on n.instance_id = c.instance_id
+cross join lateral (
+    select exists (
+        select from instance_leases l
+        join nodes d on d.id = l.node_id and d.expires_at > now()
+        where l.instance_id = c.instance_id
+    ) as is_owned
+) e
 where c.owner_instance_id = %(instance_id)s::text
 order by c.position, c.id;
 

@@ -230,6 +230,12 @@ with mine as materialized (
     select 'connection_unhealthy', x.id, x.health_since, null, 1
     from mine x
     where x.wanted and x.state = 'connected' and x.health = 'unhealthy'
+        -- Without a node nothing checks it, and the last check says nothing about now.
+        and exists (
+            select from instance_leases e
+            join nodes n on n.id = e.node_id and n.expires_at > now()
+            where e.instance_id = x.id
+        )
     union all
     select 'first_contacts_held', x.id, null, x.first_contacts_until, 1
     from mine x

@@ -190,6 +190,7 @@ async def time_statements(database: Database, row_id: int) -> dict[str, float]:
         "ids": [row_id],
         "epochs": [1],
         "claim_ids": [uuid.uuid4()],
+        "connection_ids": [None],
     }
     wanted["send_queue", "mark_idle"] = {"instance_ids": [line]}
     for (room, name), parameters in wanted.items():

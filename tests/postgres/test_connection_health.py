@@ -195,6 +195,18 @@ async def test_caller_who_opens_it_again_ends_the_cap(bench: Bench) -> None:
     assert bench.keeper.revived == before + 1
 
 
+async def test_connection_that_a_caller_opened_again_is_checked_soon(bench: Bench) -> None:
+    bench.session.failure = NotConnected("WhatsApp is out of reach.")
+    for _ in range(3):
+        await bench.after(30)
+    bench.session.failure = None
+    bench.keeper.forced.add(bench.instance.id)
+    await bench.after(1)
+
+    assert (await bench.after(29))["health"] == "unhealthy"
+    assert (await bench.after(1))["health"] == "recovering"
+
+
 @pytest.mark.parametrize(
     "state",
     [

@@ -90,6 +90,40 @@ async def test_new_instance_has_one_active_connection(
     assert b"secret" not in stored[0]
 
 
+async def test_health_is_unknown_where_no_live_node_owns_the_lease(
+    database: Database, operator: AsyncConnection
+) -> None:
+    instance = await added_instance(database)
+    await operator.execute("insert into nodes (id, expires_at) values ('a', 'infinity')")
+    await operator.execute(
+        "insert into instance_leases (instance_id, node_id, epoch) values (%s, 'a', 1)",
+        [instance.id],
+    )
+    await operator.execute("update instance_lines set connected = true")
+    await operator.execute(
+        """update instance_connections
+           set health = 'unhealthy', health_reason = 'No answer', health_since = now(),
+               checked_at = now(), latency_ms = 9, error_rate = 0.5, repairs = 2,
+               next_repair_at = now(), last_error = 'No answer', last_error_at = now()"""
+    )
+    (owned,) = await connections(database, instance)
+    await operator.execute("update nodes set expires_at = now()")
+
+    (left,) = await connections(database, instance)
+
+    assert (owned.connected, owned.health.status, owned.health.latency_ms) == (
+        True,
+        "unhealthy",
+        9,
+    )
+    assert owned.next_repair_at is not None
+    assert (left.connected, left.health.status, left.next_repair_at) == (False, "unknown", None)
+    kept = left.health.model_dump(exclude={"status", "checked_at"})
+    assert set(kept.values()) == {None}, kept
+    assert left.health.checked_at == owned.health.checked_at
+    assert (left.repairs, left.last_error) == (2, "No answer")
+
+
 async def test_standby_is_added_sealed_behind_the_active_one(
     database: Database, operator: AsyncConnection
 ) -> None:

@@ -241,8 +241,16 @@ CHANGES = {
     "first_contacts_held": """update instance_lines
                               set first_contacts_until = now() + interval '1 hour'
                               where instance_id = %s""",
-    "connection_unhealthy": """update instance_connections set health = 'unhealthy'
-                               where instance_id = %s""",
+    "connection_unhealthy": """with checked as (
+                                   update instance_connections set health = 'unhealthy'
+                                   where instance_id = %s
+                                   returning instance_id
+                               ), node as (
+                                   insert into nodes (id, expires_at) values ('n', 'infinity')
+                                   returning id
+                               )
+                               insert into instance_leases (instance_id, node_id, epoch)
+                               select instance_id, node.id, 1 from checked, node""",
     "daily_limit": """update instance_lines
                       set hold_kind = 'daily_limit', hold_until = now() + interval '1 hour'
                       where instance_id = %s""",
@@ -287,6 +295,18 @@ async def test_each_problem_is_found(screen: Screen, operator: AsyncConnection) 
     assert await screen.kinds() == {kind: kind for kind in CHANGES} | {"storage_nearly_full": None}
     assert set(overview.finding_counts.values()) == {1}
     assert overview.callbacks.dead_letters == 1
+
+
+async def test_health_that_no_node_checks_is_no_finding(
+    screen: Screen, operator: AsyncConnection
+) -> None:
+    await operator.execute("update instance_connections set health = 'unhealthy'")
+    await operator.execute("insert into nodes (id, expires_at) values ('a', 'infinity')")
+    found = await screen.kinds()
+    await operator.execute("update nodes set expires_at = now()")
+
+    assert "connection_unhealthy" in found
+    assert await screen.kinds() == {}
 
 
 async def test_queue_problems_are_found_and_tell_apart(

@@ -809,6 +809,7 @@ async def test_started_row_is_not_canceled(
                 "ids": [claimed.id],
                 "epochs": [1],
                 "claim_ids": [claimed.claim_id],
+                "connection_ids": [instance.connection_id],
             },
         )
         if not in_flight:

@@ -46,6 +46,7 @@ CONTENT = {
 NO_CONTENT = {
     ("callback_traces", "list_callback_attempts"): "the status or error of a POST",
     ("callback_traces", "list_webhook_states"): "the status or error of a POST",
+    ("connections", "list_connections"): "why a connection failed",
     ("inbox", "record_event_error"): "the name of an exception",
     ("notifications", "notify"): "the ids of instances",
     ("proxies", "add_check"): "why a proxy did not answer",
@@ -57,6 +58,7 @@ NO_CONTENT = {
     ("sandbox", "list_linked"): "communities of the simulated WhatsApp",
     ("sandbox", "search_entities"): "channels of the simulated WhatsApp",
     ("sandbox", "write_entity"): "groups and profiles of the simulated WhatsApp",
+    ("sessions", "record_connection"): "why a connection failed",
     ("webhooks", "finish_delivery_queues"): "the status or error of a POST",
     ("webhooks", "list_dead_letters"): "the status or error of a POST",
     ("webhooks", "list_deliveries"): "the status or error of a POST",

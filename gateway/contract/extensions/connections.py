@@ -26,7 +26,7 @@ class HealthState(Wire):
 
     `unhealthy`: three checks in a row failed, or too many accepted messages have no receipt.
     `recovering`: a check succeeded again; it is `healthy` after ten good minutes. `unknown`: it is
-    not checked, because no phone is linked or no session is open.
+    not checked, because no phone is linked or no node has the instance.
     """
 
     status: ConnectionHealth

@@ -48,6 +48,7 @@ CHANGES = (
     "proxy/remove",
     "proxy/test",
     "reconnect",
+    "recover",
     "restart",
     "scan",
     "settings/name",

@@ -41,7 +41,7 @@ _LEADS = {"pt-BR": "O gateway diz: ", "es": "El gateway dice: "}
             "As mensagens são recusadas até o número ter uma assinatura.",
         ),
         (
-            NotSupported("SendText is not supported by the sandbox provider"),
+            NotSupported("SendText is not supported by the sandbox provider. It needs a phone"),
             "Este tipo de conexão não consegue fazer isso.",
         ),
         (

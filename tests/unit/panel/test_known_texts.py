@@ -39,6 +39,20 @@ _WRONG: Final = ("", "?!", "x" * 5_000, "7" * 30, -1, 10**9, 1.5, "2001-01-01", 
 """What a person can put into a field of a form, and a form into a request."""
 _NOT_FOR_PAGES: Final = frozenset(
     {
+        (
+            "A node of an earlier release runs, which knows one connection of each instance: add "
+            "this one when every node has the new release"
+        ),
+        (
+            "The instance has a connection of the provider {} already, with the id {}: delete that "
+            "one, or name another provider"
+        ),
+        "The instance has no connection with this id",
+        (
+            "This connection is active: an instance always has one. Delete the instance instead, "
+            "or log its phone out"
+        ),
+        "missingReceipts: must not be more than ofMessages: give both",
         # The sign-in page, or the page of its own that such an error has
         "Method not allowed",
         "NOT_FOUND",

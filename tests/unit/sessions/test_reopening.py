@@ -155,6 +155,7 @@ class Instances:
         return SimpleNamespace(
             id=instance_id,
             provider="fake",
+            connection_id="active",
             provider_settings="sealed",
             wanted=True,
             sealed_proxy=self.sealed_proxy,
