@@ -110,21 +110,6 @@ _NOT_FOR_PAGES: Final = frozenset(
         "participantPhone: is required, because this message of a group is not known here",
         "step: makes {} points of this time; at most {} are answered",
         "timeZone: must be a name such as America/Sao_Paulo",
-        # Connections, which the panel shows and repairs, but neither adds nor deletes
-        (
-            "A node of an earlier release runs, which knows one connection of each instance: add "
-            "this one when every node has the new release"
-        ),
-        (
-            "The instance has a connection of the provider {} already, with the id {}: delete that "
-            "one, or name another provider"
-        ),
-        "The instance has no connection with this id",
-        (
-            "This connection is active: an instance always has one. Delete the instance instead, "
-            "or log its phone out"
-        ),
-        "missingReceipts: must not be more than ofMessages: give both",
         # Requests that no page of the panel makes
         "The picture {}",
         "This link has expired",
