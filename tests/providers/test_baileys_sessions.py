@@ -66,7 +66,7 @@ async def test_phone_is_linked_by_code_read_and_unlinked(
         assert not (await ana.session.execute(RestoreSession())).value
 
 
-@pytest.mark.parametrize("kind", ["http", "socks5"])
+@pytest.mark.parametrize("kind", ["http", pytest.param("socks5", marks=pytest.mark.long)])
 async def test_instance_links_and_sends_through_its_own_proxy(
     town: Node, pair: Pair, whatsapp: FakeWhatsApp, kind: Kind
 ) -> None:
@@ -187,6 +187,7 @@ async def test_sessions_of_a_child_that_dies_are_opened_again(pair: Pair) -> Non
     assert (await bob.wait_for(MessageReceived)).chat == ana.phone
 
 
+@pytest.mark.long
 async def test_session_that_does_not_answer_and_child_that_hangs_are_restarted(
     database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
@@ -203,6 +204,7 @@ async def test_session_that_does_not_answer_and_child_that_hangs_are_restarted(
         assert not psutil.pid_exists(hanging)
 
 
+@pytest.mark.long
 async def test_child_that_fills_its_memory_ends_and_says_why(
     database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
@@ -250,6 +252,7 @@ async def test_child_ends_at_its_deadline_and_sends_nothing_more(
         assert texts(bob) == ["in time"]
 
 
+@pytest.mark.long
 async def test_key_that_cannot_be_read_is_negotiated_anew(
     database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
