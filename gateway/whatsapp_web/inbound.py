@@ -11,6 +11,7 @@ import orjson
 from gateway.contract.callbacks import WAITING
 from gateway.contract.spellings import STATUS_BROADCAST
 from gateway.errors import NotConnected
+from gateway.observability.error_reports import report_error
 from gateway.sessions.provider import (
     Acknowledgement,
     Event,
@@ -36,6 +37,9 @@ STORED_EVENTS: Final = EVENT_HANDLERS.keys() | {
 }
 """The library's events that are stored until the gateway has processed them."""
 
+_UNKNOWN_FORM: Final = (AttributeError, LookupError, TypeError, ValueError)
+"""What reading a field raises that is missing, or of another type."""
+
 _RECEIPTS: Final[dict[str, Acknowledgement]] = {
     "DELIVERED": "delivered",
     "READ": "read",
@@ -47,7 +51,18 @@ _RECEIPTS: Final[dict[str, Acknowledgement]] = {
 
 
 async def events_of(stored: StoredEvent, library: Library) -> list[Event]:
-    """Returns the port's events for a stored one, the same each time; none if callers need none."""
+    """Returns the port's events for a stored one, the same each time; none if callers need none.
+
+    One of an unknown form is reported and gives none: it must not hold up the others.
+    """
+    try:
+        return await _translated(stored, library)
+    except _UNKNOWN_FORM as error:
+        report_error(error, component="whatsapp_web", message_type=stored.name)
+        return []
+
+
+async def _translated(stored: StoredEvent, library: Library) -> list[Event]:
     match stored.name:
         case "Receipt":
             return _some(await _receipt(stored.body, library))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from typing import Any
 
 import psutil
 import pytest
@@ -65,7 +66,7 @@ async def test_phone_is_linked_by_code_read_and_unlinked(
         assert not (await ana.session.execute(RestoreSession())).value
 
 
-@pytest.mark.parametrize("kind", ["http", "socks5"])
+@pytest.mark.parametrize("kind", ["http", pytest.param("socks5", marks=pytest.mark.long)])
 async def test_instance_links_and_sends_through_its_own_proxy(
     town: Node, pair: Pair, whatsapp: FakeWhatsApp, kind: Kind
 ) -> None:
@@ -186,6 +187,7 @@ async def test_sessions_of_a_child_that_dies_are_opened_again(pair: Pair) -> Non
     assert (await bob.wait_for(MessageReceived)).chat == ana.phone
 
 
+@pytest.mark.long
 async def test_session_that_does_not_answer_and_child_that_hangs_are_restarted(
     database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
@@ -202,6 +204,7 @@ async def test_session_that_does_not_answer_and_child_that_hangs_are_restarted(
         assert not psutil.pid_exists(hanging)
 
 
+@pytest.mark.long
 async def test_child_that_fills_its_memory_ends_and_says_why(
     database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
@@ -249,6 +252,7 @@ async def test_child_ends_at_its_deadline_and_sends_nothing_more(
         assert texts(bob) == ["in time"]
 
 
+@pytest.mark.long
 async def test_key_that_cannot_be_read_is_negotiated_anew(
     database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
@@ -275,3 +279,47 @@ async def test_key_that_cannot_be_read_is_negotiated_anew(
             state = await ana.wait_for(ConnectionChanged, lambda c: c.reason is not None)
             assert "cannot be read" in str(state.reason)
             assert state.state is ConnectionState.DISCONNECTED
+
+
+async def test_malformed_stanzas_end_no_session(pair: Pair, whatsapp: FakeWhatsApp) -> None:
+    ana, bob = pair
+    pid = ana.pid
+    for tag in ("message", "receipt", "notification", "call", "presence", "chatstate", "ib"):
+        await whatsapp.control("inject", phone=ana.phone, tag=tag)
+        attributes = {"id": "X", "from": "120363@g.us", "type": "w:gp2"}
+        content = [{"tag": "create"}, {"tag": "add"}, {"tag": "enc"}]
+        await whatsapp.control(
+            "inject", phone=ana.phone, tag=tag, attrs=attributes, content=content
+        )
+    await bob.send(SendText(phone=ana.phone, message="still there?"), "ASK")
+    await ana.wait_for(MessageReceived, lambda m: "still there?" in str(m.content))
+    await ana.send(SendText(phone=bob.phone, message="yes"), "YES")
+    await bob.wait_for(MessageReceived, lambda m: "yes" in str(m.content))
+    assert ana.pid == pid
+
+
+async def test_child_killed_between_its_key_write_and_its_frame_sends_nothing(
+    pair: Pair, whatsapp: FakeWhatsApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, bob = pair
+    commit = BaileysStore.commit
+    killed: list[int] = []
+
+    async def commit_and_kill(store: BaileysStore, *given: Any, **rows: Any) -> bool:
+        written = await commit(store, *given, **rows)
+        if not killed and any(kind == "session" for kind, _, _ in rows["rows"]):
+            killed.append(ana.pid)
+            os.kill(ana.pid, signal.SIGKILL)
+        return written
+
+    monkeypatch.setattr(BaileysStore, "commit", commit_and_kill)
+    before = len((await whatsapp.control("state"))["sent"])
+    with pytest.raises((Unconfirmed, NotConnected)):
+        await ana.send(SendText(phone=bob.phone, message="never left"), seconds=3)
+    assert killed
+    assert len((await whatsapp.control("state"))["sent"]) == before
+    for line in pair:
+        await line.until_state(ConnectionState.CONNECTED)
+    await ana.send(SendText(phone=bob.phone, message="with the next key"), "NEXT")
+    await bob.wait_for(MessageReceived)
+    assert texts(bob) == ["with the next key"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.json_format import ParseDict
+from structlog.testing import capture_logs
 
 from gateway.providers.whatsmeow.child.frames import Json
 from gateway.sessions.provider import (
@@ -91,6 +92,16 @@ def source(**fields: Any) -> dict[str, Any]:
 def information(**fields: Any) -> dict[str, Any]:
     base = {"ID": "M1", "Timestamp": str(SECONDS * 1000), "MessageSource": source()}
     return base | fields
+
+
+@pytest.mark.parametrize("name", sorted(STORED_EVENTS - {"HistorySync"}))
+async def test_event_of_an_unknown_form_is_reported_and_holds_up_no_other(name: str) -> None:
+    fields = "Info Message MessageIDs MessageSource basicCallMeta JID From Join"
+    body = dict.fromkeys(fields.split(), 1)
+    with capture_logs() as logged:
+        assert not await events_of(StoredEvent(7, AT, name, body), Library())
+    reports = [each for each in logged if each["event"] == "unexpected_error"]
+    assert [each["message_type"] for each in reports] == [name]
 
 
 async def test_undecryptable_message_waits_unless_it_is_hidden() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
+from pywhats.binary import Node
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -109,6 +110,13 @@ class Control:
         await app_state.tell(devices, account, "critical_unblock_low")
         return {}
 
+    async def inject(self, body: Body) -> Body:
+        """Sends a stanza of any form to the devices of a phone."""
+        content = [Node(each["tag"], each.get("attrs", {})) for each in body.get("content", [])]
+        for connection in self._universe.connections(body["phone"]):
+            await connection.send(Node(body["tag"], body.get("attrs", {}), content or None))
+        return {}
+
     async def collect(self, body: Body) -> Body:
         """Makes a collection of products, as the owner of a catalogue does with the phone."""
         account = self._universe.account(body["phone"])
@@ -148,6 +156,7 @@ def control_app(universe: Universe) -> Starlette:
         control.ring,
         control.repaint,
         control.save_contact,
+        control.inject,
         control.collect,
         control.appoint,
         control.state,
