@@ -17,6 +17,7 @@ from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.key_files import delete_orphaned_key_files
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
+from gateway.sessions.library_pool import LibraryPool
 from gateway.sessions.provider import ProviderContext, ProviderStore
 from tests.fixtures.patience import PATIENCE_SECONDS
 
@@ -62,9 +63,22 @@ class AwayStore:
         raise DatabaseUnavailable("it is away")
 
 
+class AwayPool:
+    """Connections for the library, to a database that does not answer."""
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+
+
 async def test_engine_without_database_stops_at_once(tmp_path: Path) -> None:
     away, stopping = AwayStore(), asyncio.Event()
-    provider_context = ProviderContext({}, tmp_path, Clock(), cast("ProviderStore", away))
+    provider_context = ProviderContext(
+        {},
+        tmp_path,
+        Clock(),
+        cast("ProviderStore", away),
+        library_pool=lambda _options: cast("LibraryPool", AwayPool()),
+    )
     running = asyncio.create_task(
         WhatsmeowEngine(provider_context, WhatsmeowSettings()).run_until(stopping)
     )
