@@ -3,6 +3,7 @@
 from gateway.contract.zapi.messages.text import SendText
 from gateway.contract.zapi.status import SendTextStatus
 from gateway.sessions.provider import MessageReceived
+from tests.fixtures.service import until
 from tests.providers.baileys_client.client import BaileysClient
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
 from tests.providers.whatsmeow_node import Pair
@@ -41,6 +42,8 @@ async def test_status_of_whatsmeow_reaches_saved_contacts(
 ) -> None:
     ana, _ = pair
     await whatsapp.control("save_contact", phone=ana.phone, person=cleo.phone, name="Cleo")
+    # The phone's list reaches its linked device a moment later.
+    await until(lambda: ana.session.call("contacts"), lambda known: "Cleo" in str(known))
     sent = await ana.send(SendTextStatus(message="Good morning"))
     seen = await cleo.message(sent.provider_message_id)
     assert seen["content"]["extendedTextMessage"]["text"] == "Good morning"
