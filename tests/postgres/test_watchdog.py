@@ -48,11 +48,11 @@ class HangingStarter:
     starter: Starter
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def start(self, row: ClaimedMessage) -> bool:
+    async def start(self, row: ClaimedMessage, *arguments: Any, **options: Any) -> bool:
         if not self.asked.is_set():
             self.asked.set()
             await asyncio.Event().wait()
-        return await self.starter.start(row)
+        return await self.starter.start(row, *arguments, **options)
 
 
 @dataclass
