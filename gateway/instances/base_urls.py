@@ -32,7 +32,7 @@ REFRESH_SECONDS = 86_400.0
 NARROWING_SECONDS = 7 * REFRESH_SECONDS
 
 
-class Reach(IntEnum):
+class HostReach(IntEnum):
     """The part of the network in which an address can be opened."""
 
     MACHINE = 0
@@ -45,7 +45,7 @@ class BaseUrl:
     """A URL without a path, such as `https://wa.example.com`, and its reach."""
 
     url: str
-    reach: Reach
+    reach: HostReach
 
     @classmethod
     @lru_cache(maxsize=4_096)
@@ -66,7 +66,7 @@ class BaseUrl:
         return cls(f"{scheme}://{shown}{suffix}", reach)
 
 
-def _reach_of(host: str, *, is_ipv6: bool) -> Reach | None:
+def _reach_of(host: str, *, is_ipv6: bool) -> HostReach | None:
     """Returns None if *host* cannot be reached from anywhere."""
     try:
         address = ipaddress.ip_address(host)
@@ -75,11 +75,11 @@ def _reach_of(host: str, *, is_ipv6: bool) -> Reach | None:
     if address.is_unspecified or address.is_multicast:
         return None
     if address.is_loopback:
-        return Reach.MACHINE
-    return Reach.PUBLIC if address.is_global else Reach.PRIVATE
+        return HostReach.MACHINE
+    return HostReach.PUBLIC if address.is_global else HostReach.PRIVATE
 
 
-def _reach_of_name(name: str) -> Reach | None:
+def _reach_of_name(name: str) -> HostReach | None:
     labels = name.split(".")
     # Browsers and libraries read a last label of digits as an IPv4 address in another notation.
     if (
@@ -89,10 +89,10 @@ def _reach_of_name(name: str) -> Reach | None:
     ):
         return None
     if labels[-1] == "localhost":
-        return Reach.MACHINE
+        return HostReach.MACHINE
     if len(labels) == 1 or name.endswith(_PRIVATE_ENDINGS):
-        return Reach.PRIVATE
-    return Reach.PUBLIC
+        return HostReach.PRIVATE
+    return HostReach.PUBLIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class _Row:
     reach: int
 
     def as_base_url(self) -> BaseUrl:
-        return BaseUrl(self.base_url, Reach(self.reach))
+        return BaseUrl(self.base_url, HostReach(self.reach))
 
 
 class BaseUrls:

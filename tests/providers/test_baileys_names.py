@@ -25,12 +25,13 @@ OTHERWISE = {"faviconMMSMetadata"}
 
 
 def modules() -> Iterator[Any]:
+    loaded = sys.modules.pop("neonize", None)  # of another test, perhaps without a specification
     found = importlib.util.find_spec("neonize")
     assert found
     (folder,) = map(Path, found.submodule_search_locations or ())
     bare = types.ModuleType("neonize")  # the package itself would load the library in Go
     bare.__path__ = [str(folder)]
-    sys.modules.setdefault("neonize", bare)
+    sys.modules["neonize"] = loaded or bare
     for file in sorted((folder / "proto").glob("wa*/*_pb2.py")):
         with suppress(NameError):  # a few files of the package do not load
             yield importlib.import_module(f"neonize.proto.{file.parent.name}.{file.stem}")

@@ -2,31 +2,36 @@
 
 import pytest
 
-from gateway.instances.base_urls import BaseUrl, Reach
+from gateway.instances.base_urls import BaseUrl, HostReach
 
 
 @pytest.mark.parametrize(
     ("scheme", "host", "url", "reach"),
     [
-        ("https", "wa.example.com", "https://wa.example.com", Reach.PUBLIC),
-        ("http", "WA.Example.COM.", "http://wa.example.com", Reach.PUBLIC),
-        ("https", "wa.example.com:443", "https://wa.example.com", Reach.PUBLIC),
-        ("http", "wa.example.com:443", "http://wa.example.com:443", Reach.PUBLIC),
-        ("http", "8.8.8.8:8080", "http://8.8.8.8:8080", Reach.PUBLIC),
-        ("http", "[2606:4700::1111]:80", "http://[2606:4700::1111]", Reach.PUBLIC),
-        ("http", "gateway:8080", "http://gateway:8080", Reach.PRIVATE),
-        ("http", "whats_app", "http://whats_app", Reach.PRIVATE),
-        ("http", "host.docker.internal:8080", "http://host.docker.internal:8080", Reach.PRIVATE),
-        ("http", "10.1.2.3:8080", "http://10.1.2.3:8080", Reach.PRIVATE),
-        ("http", "[fd00::1]:8080", "http://[fd00::1]:8080", Reach.PRIVATE),
-        ("http", "localhost:8080", "http://localhost:8080", Reach.MACHINE),
-        ("http", "a.localhost", "http://a.localhost", Reach.MACHINE),
-        ("http", "127.0.0.1:8080", "http://127.0.0.1:8080", Reach.MACHINE),
-        ("http", "[::1]:8080", "http://[::1]:8080", Reach.MACHINE),
+        ("https", "wa.example.com", "https://wa.example.com", HostReach.PUBLIC),
+        ("http", "WA.Example.COM.", "http://wa.example.com", HostReach.PUBLIC),
+        ("https", "wa.example.com:443", "https://wa.example.com", HostReach.PUBLIC),
+        ("http", "wa.example.com:443", "http://wa.example.com:443", HostReach.PUBLIC),
+        ("http", "8.8.8.8:8080", "http://8.8.8.8:8080", HostReach.PUBLIC),
+        ("http", "[2606:4700::1111]:80", "http://[2606:4700::1111]", HostReach.PUBLIC),
+        ("http", "gateway:8080", "http://gateway:8080", HostReach.PRIVATE),
+        ("http", "whats_app", "http://whats_app", HostReach.PRIVATE),
+        (
+            "http",
+            "host.docker.internal:8080",
+            "http://host.docker.internal:8080",
+            HostReach.PRIVATE,
+        ),
+        ("http", "10.1.2.3:8080", "http://10.1.2.3:8080", HostReach.PRIVATE),
+        ("http", "[fd00::1]:8080", "http://[fd00::1]:8080", HostReach.PRIVATE),
+        ("http", "localhost:8080", "http://localhost:8080", HostReach.MACHINE),
+        ("http", "a.localhost", "http://a.localhost", HostReach.MACHINE),
+        ("http", "127.0.0.1:8080", "http://127.0.0.1:8080", HostReach.MACHINE),
+        ("http", "[::1]:8080", "http://[::1]:8080", HostReach.MACHINE),
     ],
 )
 def test_parse_usable_host_gives_url_and_reach(
-    scheme: str, host: str, url: str, reach: Reach
+    scheme: str, host: str, url: str, reach: HostReach
 ) -> None:
     assert BaseUrl.parse(scheme, host) == BaseUrl(url, reach)
 
