@@ -12,8 +12,8 @@ COPY sql sql
 RUN /opt/gateway/bin/pip --no-cache-dir --disable-pip-version-check install \
         --no-deps --no-build-isolation . \
     && /opt/gateway/bin/pip --disable-pip-version-check check \
-    && /opt/gateway/bin/gateway providers install baileys \
-    && rm -rf /root/.npm \
+    && NPM_CONFIG_CACHE=/tmp/npm /opt/gateway/bin/gateway providers install baileys \
+    && rm -rf /tmp/npm \
     && /opt/gateway/bin/pip uninstall --yes pip
 
 FROM python:3.13-slim

@@ -8,7 +8,7 @@ one short window would be a single request. "noise" is the largest p99 of a quie
 smallest: smaller differences mean nothing.
 
 The control is such a good account on another gateway, with a Postgres of its own on this machine,
-which nobody attacks. It suffers only from what the programs of the attack and the attacked gateway
+which is not attacked. It suffers only from what the programs of the attack and the attacked gateway
 take of the processors and of the disk. "beside control" is the p99 under attack by the p99 of the
 control at that time: what the attack does through the gateway.
 
