@@ -85,7 +85,7 @@ async def _history(stored: StoredEvent, library: Library) -> list[Event]:
     """Returns identities first, because chats are found by them."""
     events: list[Event] = [*people_of(stored.body, stored.at)]
     for chat in stored.body.get("conversations", ()):
-        read = [await _message(message, library) for message in messages_of(chat)]
+        read = [await _earlier_message(message, library) for message in messages_of(chat)]
         found = [
             replace(message, chat_name=chat.get("name") or chat.get("displayName"))
             for message in read
@@ -95,6 +95,15 @@ async def _history(stored: StoredEvent, library: Library) -> list[Event]:
         if found or shown:
             events.append(HistoryReceived(tuple(found), stored.at, (shown,) if shown else ()))
     return events
+
+
+async def _earlier_message(body: Body, library: Library) -> Event | None:
+    """Returns a message of the history; one of an unknown form costs no other."""
+    try:
+        return await _message(body, library)
+    except _UNKNOWN_FORM as error:
+        report_error(error, component="whatsapp_web", message_type="HistorySync")
+        return None
 
 
 async def _receipt(body: Body, library: Library) -> Event | None:

@@ -18,7 +18,7 @@ from gateway.instances.phone_links import PhoneLinks
 from gateway.instances.tokens import TokenVault
 from gateway.runtime.provider_selection import secret_settings_of
 from tests.campaigns.tour import Tour
-from tests.fixtures.users import CHEAP, PASSWORD, desk_on
+from tests.fixtures.users import CHEAP, PASSWORD, user_services_on
 
 Answer = TypeVar("Answer")
 Given = ParamSpec("Given")
@@ -57,19 +57,22 @@ async def sign_in(tour: Tour) -> None:
 
 
 async def _use_session(tour: Tour) -> None:
-    desk, email = desk_on(tour.database, hasher=CHEAP), f"{uuid.uuid4().hex}@example.com"
-    admin, sessions = desk.admin, desk.sign_in.sessions
-    desk.clock.at = datetime.now(UTC)
-    await insist(desk.add, email, password=None)
+    services, email = (
+        user_services_on(tour.database, hasher=CHEAP),
+        f"{uuid.uuid4().hex}@example.com",
+    )
+    admin, sessions = services.admin, services.sign_in.sessions
+    services.clock.at = datetime.now(UTC)
+    await insist(services.add, email, password=None)
     user = await insist(admin.find, email)
     assert user is not None
     link = await insist(admin.issue_password_link, email)
     assert link is not None
-    await insist(desk.sign_in.set_password_by_link, link, PASSWORD, address=None)
-    first = await insist(desk.enter, email)
-    local = await insist(desk.sign_in.issue_link, user.id)
+    await insist(services.sign_in.set_password_by_link, link, PASSWORD, address=None)
+    first = await insist(services.enter, email)
+    local = await insist(services.sign_in.issue_link, user.id)
     assert local is not None
-    await insist(desk.sign_in.redeem_link, local, is_on_this_machine=True, address="127.0.0.1")
+    await insist(services.sign_in.redeem_link, local, is_on_this_machine=True, address="127.0.0.1")
     await tour.operator.execute(
         "update user_sessions set last_seen_at = now() - interval '1 hour' where user_id = %s",
         [user.id],
@@ -79,35 +82,38 @@ async def _use_session(tour: Tour) -> None:
     for listed in await insist(sessions.list_of, user.id) or ():
         await insist(sessions.end_of, user.id, listed.token_hash)
     secret = admin.new_second_factor()
-    code = pyotp.TOTP(secret).at(desk.clock.now())
+    code = pyotp.TOTP(secret).at(services.clock.now())
     await insist(admin.set_second_factor, email, secret, code)
-    desk.clock.advance(60)
-    code = pyotp.TOTP(secret).at(desk.clock.now())
-    await insist(desk.enter, email, PASSWORD, code)
+    services.clock.advance(60)
+    code = pyotp.TOTP(secret).at(services.clock.now())
+    await insist(services.enter, email, PASSWORD, code)
     await insist(admin.remove_second_factor, email)
-    later = desk_on(tour.database, hasher=_DEARER)
+    later = user_services_on(tour.database, hasher=_DEARER)
     token = await insist(later.enter, email)
     session = await insist(sessions.find, token) if token else None
     if session:
-        await insist(desk.sign_in.sign_out, session, address=None)
-        await insist(desk.sign_in.sign_out_everywhere, session, address=None)
+        await insist(services.sign_in.sign_out, session, address=None)
+        await insist(services.sign_in.sign_out_everywhere, session, address=None)
     await insist(admin.set_disabled, email, disabled=True)
 
 
 async def keep_users(tour: Tour) -> None:
     """The operator looks for users, and changes the name, the role and the password of one."""
-    desk, email = desk_on(tour.database, hasher=CHEAP), f"{uuid.uuid4().hex}@example.com"
+    services, email = (
+        user_services_on(tour.database, hasher=CHEAP),
+        f"{uuid.uuid4().hex}@example.com",
+    )
     (account,) = await tour.rows(
         "select account_id from instances where id = %s", tour.line.demo.instance_id
     )
-    await insist(desk.add, email, role=UserRole.VIEWER, account_id=account[0])
-    await insist(desk.admin.ensure_operator)
-    await insist(desk.admin.list_all)
-    await insist(desk.admin.search, email, account_id=account[0])
-    await insist(desk.admin.set_role, email, UserRole.AGENT)
-    await insist(desk.admin.set_profile, email, name="Ana", language="es")
-    await insist(desk.admin.set_password, email, PASSWORD)
-    accounts = Accounts(tour.database, ApiKeys(tour.database, desk.clock))
+    await insist(services.add, email, role=UserRole.VIEWER, account_id=account[0])
+    await insist(services.admin.ensure_operator)
+    await insist(services.admin.list_all)
+    await insist(services.admin.search, email, account_id=account[0])
+    await insist(services.admin.set_role, email, UserRole.AGENT)
+    await insist(services.admin.set_profile, email, name="Ana", language="es")
+    await insist(services.admin.set_password, email, PASSWORD)
+    accounts = Accounts(tour.database, ApiKeys(tour.database, services.clock))
     await insist(accounts.find, account[0])
 
 

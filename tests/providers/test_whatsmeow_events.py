@@ -304,3 +304,18 @@ async def test_history_yields_identities_then_chats_oldest_first() -> None:
     assert history.chats == (HistoryChat(ANA, last, lid, "Ana Lima", unread=1),)
     team = HistoryChat("120363019502650977-group", AT, name="Team")
     assert empty == HistoryReceived((), AT, (team,))
+
+
+async def test_history_loses_only_the_message_of_an_unknown_form() -> None:
+    messages = [
+        {"message": {"key": {"ID": f"M{n}"}, "messageTimestamp": SECONDS, "message": content}}
+        for n, content in enumerate(({"conversation": "one"}, 1, {"conversation": "two"}))
+    ]
+    body = {"conversations": [{"ID": f"{ANA}@s.whatsapp.net", "messages": messages}]}
+    with capture_logs() as logged:
+        (history,) = await events_of(StoredEvent(7, AT, "HistorySync", body), Library())
+    assert isinstance(history, HistoryReceived)
+    assert {m.content["text"]["message"] for m in history.messages} == {"one", "two"}
+    assert [e["message_type"] for e in logged if e["event"] == "unexpected_error"] == [
+        "HistorySync"
+    ]
