@@ -42,13 +42,14 @@ def build_engines(
         metrics: of this process.
         lock: child processes inherit it.
     """
+    planned_once = database.planned_once()  # each send asks the sandbox and sessions for rows
     return {
         name: load_provider(name).start(
             ProviderContext(
                 environment=environment,
                 data_dir=data_dir,
                 clock=clock,
-                store=PostgresProviderStore(database, notifications, provider=name),
+                store=PostgresProviderStore(planned_once, notifications, provider=name),
                 library_pool=library_pools(name),
                 picture=pictures.jpeg,
                 inherited=lock.inherited,

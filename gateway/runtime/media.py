@@ -100,7 +100,7 @@ class Media:
             deferred = DeferredFiles(database, folder, remote, address)
         converter = _converter(media, account_of, metrics)
         store = MediaStore(
-            database,
+            database.planned_once(),
             objects_of(media, data_dir),
             spool,
             converter,
