@@ -118,8 +118,8 @@ async def keep_users(tour: Tour) -> None:
 
 
 async def use_key(tour: Tour) -> None:
-    """Makes an API key of one instance, sends with it, and waits until its use is noted."""
-    own = {"name": "CRM", "scopes": ["send"], "instanceIds": [tour.line.demo.instance_id]}
+    """Makes an API key of one instance, reads with it, and waits until its use is noted."""
+    own = {"name": "CRM", "scopes": ["read"], "instanceIds": [tour.line.demo.instance_id]}
     made = (await tour.partner("POST", "/account/keys", json=own)).json()
     path = f"/instances/{tour.line.demo.instance_id}/token/{made['key']}/queue/count"
     await tour.line.insist("GET", path)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from gateway.administration import removal
 from gateway.cli import main
+from gateway.instances import api_key_uses
 from gateway.media import maintenance
 from gateway.observability import traffic
 from gateway.providers.sandbox import engine
@@ -16,6 +17,7 @@ from gateway.sessions.inbound import intake
 from gateway.webhooks import delivery, event_consumer, stream
 
 PERIODS: Final[tuple[tuple[Any, str], ...]] = (
+    (api_key_uses, "_FLUSH_SECONDS"),
     (delivery, "_DELETE_EMPTY_EVERY_SECONDS"),
     (engine, "_DELETE_EXPIRED_EVERY_SECONDS"),
     (event_consumer, "_RENEW_SECONDS"),
