@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from psycopg import AsyncConnection
+from psycopg.sql import SQL
 
 from gateway.account_turns import AccountTurns, Share
 from gateway.contract.send import OutgoingMessage
+from gateway.database.pool import Database
 from gateway.instances.store import Instance
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Receipt
@@ -119,3 +122,20 @@ def waiting_of(turns: AccountTurns) -> Callable[[], Awaitable[int]]:
         return sum(len(account.waiting) for account in turns._accounts.values())
 
     return count
+
+
+async def test_statements_in_turns_leave_a_full_account_without_a_connection(
+    database_url: str,
+) -> None:
+    turns = AccountTurns(Share(1, 1))
+    database = Database(database_url, min_size=1, max_size=2)
+    await database.open()
+    try:
+        full, free = (database.in_turns(partial(turns.turn, a)) for a in ("full", "free"))
+        async with full.connection():
+            waiting = asyncio.create_task(full.fetch_dicts(SQL("select 1 as n")))
+            assert await free.fetch_dicts(SQL("select 2 as n")) == [{"n": 2}]
+            assert not waiting.done()
+        assert await waiting == [{"n": 1}]
+    finally:
+        await database.pool.close()
