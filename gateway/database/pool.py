@@ -151,6 +151,13 @@ class Database:
         part._turn = lambda: places  # noqa: SLF001 - of the same class
         return part
 
+    def for_look_ups(self) -> "Database":
+        """Returns a view of this pool for what strangers may ask: a quarter of the connections.
+
+        A request with a made-up token costs a statement, and nothing limits how many come.
+        """
+        return self.limited_to(max(1, self.pool.max_size // 4))
+
     def in_turns(self, turn: Turn) -> "Database":
         """Returns a view of this pool that uses each connection in a *turn*, as of an account.
 
