@@ -17,7 +17,7 @@ from gateway.database.queries import query
 
 _LIST_ACTS = query("audit", "list_acts")
 
-_ROWS_AT_ONCE: Final = 500
+_ROWS_AT_ONCE: Final = 200  # written in one go, some 3 ms
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _FIRST_ID: Final = 2**63 - 1
 
@@ -67,7 +67,7 @@ class AuditEntries:
     async def lines(
         self, account_id: str, where: ActFilter, written: AuditFormat
     ) -> AsyncIterator[bytes]:
-        """Yields all entries as lines, in pieces of some hundred.
+        """Yields all entries as lines, in pieces of 200.
 
         CSV has a line of names first. A cell that a spreadsheet would run as a formula begins with
         an apostrophe.

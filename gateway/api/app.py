@@ -119,8 +119,8 @@ def build_app(
         ],
         middleware=[
             Middleware(RequestLog, random_bytes=random_bytes, metrics=metrics),
+            Middleware(CollapsedSlashes),  # first, or further slashes would make further accounts
             Middleware(RequestStarts, is_shared=is_shared, account_of=account_of),
-            Middleware(CollapsedSlashes),
             *_cross_origin(
                 settings.cors_origins, [path for table in tables for path in table.paths]
             ),

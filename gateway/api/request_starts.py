@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _PER_TURN, _PER_TURN_BESIDE_OTHERS = 32, 1
 _INSTANCES = "/instances/"
+_CHECKS = frozenset({"/health", "/ready"})
 _OfAccount = OrderedDict[str, deque[asyncio.Future[None]]]  # by the name of an instance, or a path
 
 
@@ -23,8 +24,8 @@ class RequestStarts:
 
     Requests that wait are begun account by account, so that those of one delay only each other,
     however many instances it has; and within an account instance by instance. Nothing is checked
-    yet: the account is that of the instance in the path. A path without an instance that this node
-    knows counts as an account of its own.
+    yet: the account is that of the instance in the path. Paths without an instance that this node
+    knows, which anybody can make up, are one account for each address that they come from.
     """
 
     def __init__(
@@ -53,16 +54,17 @@ class RequestStarts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._start(_name_of(scope["path"]))
+            await self._start(scope)
         await self._app(scope, receive, send)
 
-    async def _start(self, name: str) -> None:
+    async def _start(self, scope: Scope) -> None:
         self._schedule()
         if self._begun < self._per_turn() and not self._waiting:
             self._begun += 1
             return
-        mine = asyncio.get_running_loop().create_future()
-        of_account = self._waiting.setdefault(self._account_of(name) or name, OrderedDict())
+        mine, name = asyncio.get_running_loop().create_future(), _name_of(scope["path"])
+        account = self._account_of(name) or _stranger_of(scope)
+        of_account = self._waiting.setdefault(account, OrderedDict())
         of_account.setdefault(name, deque()).append(mine)
         await mine
 
@@ -100,3 +102,10 @@ class RequestStarts:
 
 def _name_of(path: str) -> str:
     return path[len(_INSTANCES) :].partition("/")[0] if path.startswith(_INSTANCES) else path
+
+
+def _stranger_of(scope: Scope) -> str:
+    """Returns who counts as the account; checks of the gateway itself wait for nobody."""
+    path: str = scope["path"]
+    client = scope.get("client")
+    return path if path in _CHECKS else f"from {client[0] if client else ''}"

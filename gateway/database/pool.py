@@ -35,6 +35,7 @@ from gateway.database.sealing import Sealing
 _RECONNECT_SECONDS = 5.0
 
 Row = TypeVar("Row")
+Turn = Callable[[], AbstractAsyncContextManager[object]]
 
 
 def _adapters() -> AdaptersMap:
@@ -101,7 +102,7 @@ class Database:
         self.statement_seconds = statement_seconds
         self._deadline_seconds: float | None = None
         self._plans_once = False
-        self._turns: AbstractAsyncContextManager[object] = nullcontext()
+        self._turn: Turn = nullcontext
         self.pool = AsyncConnectionPool(
             url,
             min_size=min_size,
@@ -146,7 +147,25 @@ class Database:
         Its callers wait here without a timeout, and leave other callers their connections.
         """
         part = copy.copy(self)
-        part._turns = asyncio.Semaphore(connections)  # noqa: SLF001 - of the same class
+        places = asyncio.Semaphore(connections)
+        part._turn = lambda: places  # noqa: SLF001 - of the same class
+        return part
+
+    def for_look_ups(self) -> "Database":
+        """Returns a view of this pool for what strangers may ask: a quarter of the connections.
+
+        A request with a made-up token costs a statement, and nothing limits how many come.
+        """
+        return self.limited_to(max(1, self.pool.max_size // 4))
+
+    def in_turns(self, turn: Turn) -> "Database":
+        """Returns a view of this pool that uses each connection in a *turn*, as of an account.
+
+        Who waits for another server between two statements occupies no turn meanwhile. A caller
+        must have no turn of this kind already.
+        """
+        part = copy.copy(self)
+        part._turn = turn  # noqa: SLF001 - of the same class
         return part
 
     def planned_once(self) -> "Database":
@@ -177,8 +196,8 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Yields a connection; its deadline counts from when a turn is free, see `limited_to`."""
-        async with self._turns:
+        """Yields a connection; its deadline counts from the turn, see `limited_to`, `in_turns`."""
+        async with self._turn():
             with self._watchdog() as watchdog, driver_errors_translated():
                 timeout = min(self.pool.timeout, watchdog.seconds)
                 async with self.pool.connection(timeout=timeout) as connection:

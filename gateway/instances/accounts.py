@@ -72,6 +72,7 @@ class Accounts:
 
     def __init__(self, database: Database, keys: ApiKeys) -> None:
         self._database, self.keys = database, keys
+        self._look_ups = database.for_look_ups()
         self._turns = AccountTurns(_OF_ONE_TOKEN)
         """Of look-ups, by the hash of the token."""
 
@@ -98,11 +99,11 @@ class Accounts:
     async def _find_by_token_hash(self, token_hash: bytes) -> Account | None:
         # Hundreds of requests that begin together would take every connection to Postgres.
         async with self._turns.turn(token_hash.hex()):
-            return await self._database.fetch_one(Account, _FIND_ACCOUNT, token_hash=token_hash)
+            return await self._look_ups.fetch_one(Account, _FIND_ACCOUNT, token_hash=token_hash)
 
     async def redeem_ticket(self, ticket: str) -> bytes | None:
         """Returns the hash of the token that asked for a ticket; a ticket is good once."""
-        found = await self._database.fetch_one(_Ticket, _REDEEM_TICKET, ticket_hash=hash_of(ticket))
+        found = await self._look_ups.fetch_one(_Ticket, _REDEEM_TICKET, ticket_hash=hash_of(ticket))
         return found.token_hash if found else None
 
     async def is_small(self, account: Account) -> bool:

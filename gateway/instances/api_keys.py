@@ -104,7 +104,7 @@ class ApiKeys:
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database, self._clock = database, clock
+        self._look_ups, self._clock = database.for_look_ups(), clock
         self.uses = ApiKeyUses(database, clock)
         self._known: OrderedDict[bytes, _Cached] = OrderedDict()
         self._unknown_until: OrderedDict[bytes, float] = OrderedDict()
@@ -135,7 +135,7 @@ class ApiKeys:
         if self._unknown_until.get(token_hash, 0.0) > now_seconds:
             return None
         changes_before = self._changes
-        row = await self._database.fetch_one(_Row, _FIND_API_KEY, token_hash=token_hash)
+        row = await self._look_ups.fetch_one(_Row, _FIND_API_KEY, token_hash=token_hash)
         found = row.as_key() if row else None
         # A change during the read may be newer than the row: then nothing is cached.
         if changes_before == self._changes:

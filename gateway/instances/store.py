@@ -107,6 +107,7 @@ class Instances:
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._max_count, self._seconds = database, max_cached, seconds
+        self._look_ups = database.for_look_ups()
         self._known: OrderedDict[str, Instance] = OrderedDict()
         self._unknown_until: OrderedDict[str, float] = OrderedDict()
         self._changes = 0
@@ -124,7 +125,7 @@ class Instances:
         if self._unknown_until.get(instance_id, 0.0) > self._seconds():
             return None
         changes_before = self._changes
-        found = await self._database.fetch_one(Instance, _FIND_INSTANCE, id=instance_id)
+        found = await self._look_ups.fetch_one(Instance, _FIND_INSTANCE, id=instance_id)
         # A change during the read may be newer than the row: then nothing is cached.
         if changes_before == self._changes:
             self._cache(instance_id, found)

@@ -45,6 +45,7 @@ from gateway.administration.usage import UsageContext
 from gateway.administration.wrong_phones import WrongPhones
 from gateway.api.request_limits import RequestLimits
 from gateway.contract.handlers import OperationHandlers
+from gateway.database.pool import Database
 from gateway.directory import chat_messages
 from gateway.directory import operations as directory_operations
 from gateway.directory.chat_messages import ChatMessagesContext
@@ -142,6 +143,9 @@ def build_services(
     links = PhoneLinks(node.database)
     link_limits = LinkLimits(link_settings.minutes, link_settings.max_codes, has_panel)
     _start_wrong_phones(node, sessions, audit)
+    turns = AccountTurns(
+        Share(limits.max_in_work, limits.max_in_work_beside_others), node.clock.monotonic_seconds
+    )
     usage_context = partial(
         UsageContext,
         node.database,
@@ -187,8 +191,8 @@ def build_services(
             partial(PhoneLinkContext, links, node.base_urls, os.urandom, link_limits),
         ),
         *overview_executors(node, overview),
-        *_message_executors(node, sessions, queue),
-        *_instance_executors(node, callbacks, sessions, limits),
+        *_message_executors(node, sessions, queue, turns),
+        *_instance_executors(node, callbacks, sessions, limits, turns),
         sessions.cached_router,
     )
     return Services(
@@ -202,10 +206,7 @@ def build_services(
         audit,
         callbacks.stream,
         node.base_urls,
-        AccountTurns(
-            Share(limits.max_in_work, limits.max_in_work_beside_others),
-            node.clock.monotonic_seconds,
-        ),
+        turns,
         Broadcasts(node.database, queue.enqueuer),
         build_sign_in(node.database, node.vault, node.clock, audit),
         build_system(node, overview, audit, executors),
@@ -266,22 +267,30 @@ def _account_executors(
     )
 
 
+def _in_turns(node: NodeContext, turns: AccountTurns, instance: Instance) -> Database:
+    """Returns the database for an operation that takes no turn: its statements take one each."""
+    return node.database.in_turns(partial(turns.turn, instance.account_id))
+
+
 def _message_executors(
-    node: NodeContext, sessions: Sessions, queue: Queue
+    node: NodeContext, sessions: Sessions, queue: Queue, turns: AccountTurns
 ) -> Sequence[OperationExecutor]:
     database = node.database
-    queue_context = partial(
-        QueueContext,
-        database,
-        node.clock,
-        node.metrics,
-        queue.send_policy,
-        queue.claimer,
-        activity_of=queue.activity_of,
-    )
+
+    def queue_context(instance: Instance, of: Database = database) -> QueueContext:
+        return QueueContext(
+            of,
+            node.clock,
+            node.metrics,
+            queue.send_policy,
+            queue.claimer,
+            instance,
+            activity_of=queue.activity_of,
+        )
 
     def message_context(instance: Instance) -> MessageActionContext:
-        return MessageActionContext(queue_context(instance), queue.history, sessions.router)
+        of = _in_turns(node, turns, instance)
+        return MessageActionContext(queue_context(instance, of), History(of), sessions.router)
 
     return (
         OperationHandlers(queue_operations.handlers, queue_context),
@@ -305,7 +314,11 @@ def _message_executors(
 
 
 def _instance_executors(
-    node: NodeContext, callbacks: Callbacks, sessions: Sessions, limits: AccountLimits
+    node: NodeContext,
+    callbacks: Callbacks,
+    sessions: Sessions,
+    limits: AccountLimits,
+    turns: AccountTurns,
 ) -> Sequence[OperationExecutor]:
     database, vault = node.database, node.vault
     webhook_context = partial(
@@ -320,8 +333,18 @@ def _instance_executors(
     )
     with_proxy = frozenset(name for name in node.engines if load_provider(name).uses_proxy)
     trials = ProxyTrials(node.proxy_policy, node.clock, _test_limit(node, limits))
-    proxy_context = partial(ProxyContext, database, vault, trials, with_proxy)
-    directory_context = partial(DirectoryContext, database, sessions.cached_router, os.urandom)
+
+    def proxy_context(instance: Instance) -> ProxyContext:
+        of = _in_turns(node, turns, instance)
+        return ProxyContext(of, vault, trials, with_proxy, instance)
+
+    def session_context(instance: Instance) -> SessionContext:
+        return SessionContext(_in_turns(node, turns, instance), sessions.router, instance)
+
+    def directory_context(instance: Instance) -> DirectoryContext:
+        of = _in_turns(node, turns, instance)
+        return DirectoryContext(of, sessions.cached_router, os.urandom, instance)
+
     webhooks = (
         webhook_operations.handlers
         | further_webhooks.handlers
@@ -337,11 +360,7 @@ def _instance_executors(
             partial(WebhookSecretContext, WebhookSecrets(database, vault, os.urandom)),
         ),
         OperationHandlers(instance_operations.handlers, partial(InstanceContext, database, vault)),
-        OperationHandlers(
-            session_operations.handlers,
-            partial(SessionContext, database, sessions.router),
-            awaits_others=True,
-        ),
+        OperationHandlers(session_operations.handlers, session_context, awaits_others=True),
         OperationHandlers(proxies.handlers, proxy_context, awaits_others=True),
         OperationHandlers(directory_operations.handlers, directory_context, awaits_others=True),
         OperationHandlers(

@@ -23,7 +23,7 @@ from gateway.periodic_loop import PeriodicLoop
 from gateway.webhooks.event_log import EventLog, Gap, LoggedEvent, LogReader, Position, Reading
 
 _SUBSCRIPTION = "stream"
-_PAGE = 100
+_PAGE, _MIN_PAGE, _READ_AT_ONCE = 100, 5, 1_000
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.02, 1.0
 _SECONDS_PER_FOLLOWER = 0.002
 _RENEW_SECONDS = 3_600.0
@@ -180,7 +180,9 @@ class Stream:
             reader = LogReader(each.account_id, each.position, each.position_is_known)
             together[reader].append(each)
         groups = list(together.values())
-        reading = await self._log.read(list(together), max_count=_PAGE)
+        # An account may follow from fifty places: all of their pages are read in one go.
+        page = max(_MIN_PAGE, min(_PAGE, _READ_AT_ONCE // len(groups)))
+        reading = await self._log.read(list(together), max_count=page)
         _hand_out(reading, groups)
         if reading.more:
             self._pause_seconds = _MIN_PAUSE_SECONDS / 2

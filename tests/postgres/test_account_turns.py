@@ -4,17 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from psycopg import AsyncConnection
+from psycopg.sql import SQL
 
 from gateway.account_turns import AccountTurns, Share
+from gateway.clock import Clock
 from gateway.contract.send import OutgoingMessage
-from gateway.instances.store import Instance
+from gateway.database.pool import Database
+from gateway.instances.accounts import Accounts
+from gateway.instances.api_keys import ApiKeys
+from gateway.instances.store import Instance, Instances
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Receipt
 from tests.fixtures.delivery import add_instances_with_webhooks, enqueue, running_delivery
 from tests.fixtures.inbound import inbound_session
-from tests.fixtures.queue import Node, add_instances, rows, running_node
+from tests.fixtures.queue import Node, add_instances, blocked_sessions, rows, running_node
 from tests.fixtures.service import until
 from tests.fixtures.webhook_catcher import WebhookCatcher
 from tests.postgres.test_queue_races import Phone, fill
@@ -119,3 +125,53 @@ def waiting_of(turns: AccountTurns) -> Callable[[], Awaitable[int]]:
         return sum(len(account.waiting) for account in turns._accounts.values())
 
     return count
+
+
+async def test_statements_in_turns_leave_a_full_account_without_a_connection(
+    database_url: str,
+) -> None:
+    turns = AccountTurns(Share(1, 1))
+    database = Database(database_url, min_size=1, max_size=2)
+    await database.open()
+    try:
+        full, free = (database.in_turns(partial(turns.turn, a)) for a in ("full", "free"))
+        async with full.connection():
+            waiting = asyncio.create_task(full.fetch_dicts(SQL("select 1 as n")))
+            assert await free.fetch_dicts(SQL("select 2 as n")) == [{"n": 2}]
+            assert not waiting.done()
+        assert await waiting == [{"n": 1}]
+    finally:
+        await database.pool.close()
+
+
+async def test_made_up_credentials_leave_connections_to_others(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    database = Database(database_url, min_size=1, max_size=4)
+    await database.open()
+    keys = ApiKeys(database, Clock())
+    accounts, instances = Accounts(database, keys), Instances(database)
+    asked = [
+        ask
+        for number in range(20)
+        for ask in (
+            accounts.find_by_token(f"made up {number}"),
+            accounts.find_by_token(f"gwk_made up {number}"),
+            accounts.redeem_ticket(f"made up {number}"),
+            instances.find(f"made up {number}"),
+        )
+    ]
+    try:
+        async with (
+            await AsyncConnection.connect(database_url) as locking,
+            locking.transaction(),
+        ):
+            await locking.execute(
+                "lock table accounts, api_keys, event_tickets, instances in access exclusive mode"
+            )
+            looking = [asyncio.ensure_future(ask) for ask in asked]
+            await until(lambda: blocked_sessions(operator), (3).__eq__)
+            assert await database.fetch_dicts(SQL("select 1 as n")) == [{"n": 1}]
+        assert await asyncio.gather(*looking) == [None] * len(asked)
+    finally:
+        await database.pool.close()

@@ -135,6 +135,25 @@ async def test_library_pool_many_clients_share_two_connections(
         await client.close()
 
 
+async def test_library_pool_client_leaves_a_connection_to_others(
+    pool: PostgresLibraryPool, operator: AsyncConnection, instance_id: str
+) -> None:
+    url = await pool.admit(instance_id, 1)
+    busy = await asyncio.gather(*(client_at(url) for _ in range(2 * CONNECTIONS)))
+    await operator.execute("select pg_advisory_lock(15)")
+    waiting = [
+        asyncio.create_task(client.execute("select pg_advisory_xact_lock(15)")) for client in busy
+    ]
+    await until(lambda: blocked_sessions(operator), bool)
+    async with await client_at(await pool.admit_visitor()) as other:
+        assert await (await other.execute("select 7")).fetchone() == (7,)
+    assert not any(task.done() for task in waiting)
+    await operator.execute("select pg_advisory_unlock(15)")
+    await asyncio.gather(*waiting)
+    for client in busy:
+        await client.close()
+
+
 async def test_library_pool_write_after_another_epoch_is_refused(
     pool: PostgresLibraryPool, operator: AsyncConnection, instance_id: str
 ) -> None:

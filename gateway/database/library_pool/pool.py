@@ -44,6 +44,7 @@ class _Ticket:
 
     entries: SchemaEntries
     memory: AnswerMemory
+    database: Database
     connections: dict[LibraryClient, asyncio.Task[None]] = field(default_factory=dict)
 
     async def revoke(self) -> None:
@@ -117,16 +118,26 @@ class PostgresLibraryPool:
         """Returns a URL of Postgres for the client of an instance; ends those of the one before."""
         await self.dismiss(instance_id)
         name = self._names[instance_id] = self._new_ticket()
+        memory = AnswerMemory(self._repeated)
         self._tickets[name] = _Ticket(
-            self._entries(instance_id, epoch), AnswerMemory(self._repeated)
+            self._entries(instance_id, epoch), memory, self._database_of_one()
         )
         return await self._url(name)
 
     async def admit_visitor(self) -> str:
         """Returns a URL of Postgres for a client that serves no instance."""
         name = self._new_ticket()
-        self._tickets[name] = _Ticket(self._entries(None, 0), AnswerMemory(None))
+        self._tickets[name] = _Ticket(
+            self._entries(None, 0), AnswerMemory(None), self._database_of_one()
+        )
         return await self._url(name)
+
+    def _database_of_one(self) -> Database:
+        """Returns the database for one client, which leaves a connection to the others.
+
+        What people send to a session may make it run a thousand statements at once.
+        """
+        return self._database.limited_to(max(1, self._database.pool.max_size - 1))
 
     async def dismiss(self, instance_id: str) -> None:
         if name := self._names.pop(instance_id, None):
@@ -183,7 +194,7 @@ class PostgresLibraryPool:
             writer,
             entries=ticket.entries,
             memory=ticket.memory,
-            database=self._database,
+            database=ticket.database,
             statements=self._statements,
             clock=self._clock,
         )

@@ -4,6 +4,7 @@ import codecs
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any, Final, get_args
 from urllib.parse import urlencode
 
@@ -92,10 +93,11 @@ async def export(visit: Visit) -> Response:
     account = await visit.account()
     visit.caller.require_account(account.id)
     visit.caller.require(ListActs.scope)
-    audit = visit.services.gateway.audit
+    gateway = visit.services.gateway
+    database = gateway.audit.database.in_turns(partial(gateway.turns.turn, account.id))
     where = filter_of(_operation(visit, _chosen(visit), 1))
     form, media_type = written
-    lines = AuditEntries(audit.database, audit.days).lines(account.id, where, form)
+    lines = AuditEntries(database, gateway.audit.days).lines(account.id, where, form)
     today = visit.context.clock.now().date()
     return StreamingResponse(
         _for_spreadsheets(lines) if form == "csv" else lines,

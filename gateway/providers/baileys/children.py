@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from gateway.clock import Clock
 from gateway.observability.logging import logger
 from gateway.providers.baileys.process import NodeChild, NodeChildGone, NodeProgram, NodeSubscriber
+from gateway.providers.baileys.shares import ProcessShares
 from gateway.whatsapp_web.session import VerbFailed
 
 _CLOSING_SECONDS = 5.0
@@ -38,9 +39,10 @@ class NodeChildren:
             inherited: files that each process keeps open.
         """
         self._program, self._environment, self._clock = program, environment, clock
-        self._max_sessions, self._inherited = sessions_per_process, inherited
+        self._shares, self._inherited = ProcessShares(sessions_per_process, clock), inherited
         self._check_seconds, self._answer_seconds = check_seconds, answer_seconds
         self._instances: dict[NodeChild, set[str]] = {}
+        self._share_of: dict[NodeChild, int] = {}
         self._lives: set[asyncio.Future[None]] = set()
         self._starting = asyncio.Lock()
 
@@ -54,7 +56,8 @@ class NodeChildren:
             OSError: the program does not start.
         """
         async with self._starting:
-            child = self._find_free() or await self._start(deadline)
+            share = self._shares.of(instance_id)
+            child = self._find_free(share) or await self._start(deadline, share)
             self._instances[child].add(instance_id)
             child.subscribers[instance_id] = subscriber
         return child
@@ -77,7 +80,10 @@ class NodeChildren:
         It waits until what the session has decrypted is stored. A process whose session does not
         close is killed: nothing of an instance may go on after its lease.
         """
-        if not child.gone.is_set():
+        if child.gone.is_set():
+            if child.has_crashed:
+                self._shares.note_crash(instance_id)
+        else:
             try:
                 async with asyncio.timeout(_CLOSING_SECONDS):
                     await child.call(instance_id, "close")
@@ -92,6 +98,7 @@ class NodeChildren:
         if others and not child.gone.is_set():
             return
         self._instances.pop(child, None)
+        self._share_of.pop(child, None)
         await child.end()
 
     def enforce_deadlines(self, deadline_of: Callable[[str], float], now: float) -> None:
@@ -125,22 +132,25 @@ class NodeChildren:
                 logger.warning("baileys_child_hangs", pid=child.pid)
                 child.kill("it did not answer any more")
 
-    async def _start(self, deadline: float) -> NodeChild:
+    async def _start(self, deadline: float, share: int) -> NodeChild:
         program = await asyncio.to_thread(self._program)
         child = await NodeChild.start(
             program, self._environment, deadline=deadline, inherited=self._inherited
         )
-        self._instances[child] = set()
+        self._instances[child], self._share_of[child] = set(), share
         self._lives.add(child.life)
         child.life.add_done_callback(self._lives.discard)
         return child
 
-    def _find_free(self) -> NodeChild | None:
-        return next(
-            (
-                child
-                for child, instances in self._instances.items()
-                if len(instances) < self._max_sessions and not child.gone.is_set()
-            ),
-            None,
-        )
+    def _find_free(self, share: int) -> NodeChild | None:
+        """Returns a process with room, of sessions with the same share if there may be more."""
+        living = {c: found for c, found in self._instances.items() if not c.gone.is_set()}
+        total = sum(map(len, living.values()))
+        is_crowded = self._shares.is_crowded(len(living), total)
+        for child, instances in living.items():
+            own = self._share_of[child]
+            if (own == share and len(instances) < share) or (
+                is_crowded and len(instances) < self._shares.max_sessions
+            ):
+                return child
+        return None

@@ -86,6 +86,9 @@ class NodeChild:
         self._deadline = 0.0
         self._error_output, self._kill_reason = ErrorOutput(), ""
         self._ran_out_of_memory = False
+        self.has_crashed = False
+        """Whether it ended by itself or hung, before it was to end and its leases lapsed."""
+        self._may_end = False
         self.subscribers: dict[str, NodeSubscriber] = {}
         self.has_answered = False
         """Whether it has answered once; before that it loads the library."""
@@ -163,10 +166,12 @@ class NodeChild:
             self._deadline = deadline
             self._write(NodeDeadline(deadline if isfinite(deadline) else None))
         if now >= deadline:
+            self._may_end = True
             self.kill("the leases of its sessions lapsed")
 
     async def end(self) -> None:
         """Kills the process; returns when it has ended."""
+        self._may_end = True
         self.kill()
         await self.gone.wait()
 
@@ -202,6 +207,8 @@ class NodeChild:
                 self._finish(code)
 
     def _finish(self, code: int) -> None:
+        has_lapsed = 0 < self._deadline <= asyncio.get_running_loop().time()  # it ends itself then
+        self.has_crashed = not (self._may_end or has_lapsed)
         self.gone.set()
         self._writer.close()
         for reply in self._pending.values():

@@ -22,7 +22,7 @@ _DAYS_OF_SENDS = 7
 _DAYS_OF_POLLS = 90
 _DAYS_OF_RECEIVED = 30  # so long WhatsApp holds what was not confirmed
 _MESSAGE = "Message"
-_MAX_AT_ONCE = 100
+_MAX_AT_ONCE = 20  # a page of long ones is parsed in one go
 _MAX_DELETED_AT_ONCE = 1_000
 
 StoredBody = tuple[str, Mapping[str, Any]]

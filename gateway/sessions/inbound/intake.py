@@ -214,7 +214,7 @@ class EventIntake:
             raise SealBroken(pending.body.reason)
         event = event_from(pending.body)
         files = await self._inbound.files.fetch(
-            self._live.session, self._live.instance.id, files_of(event)
+            self._live.session, self._live.instance, files_of(event)
         )
         must_wait = False
         async with self._inbound.transaction(self._live.instance.account_id) as connection:

@@ -1,19 +1,61 @@
 """Files of received messages."""
 
+from typing import Any, Final
+from urllib.parse import urlsplit
+
 import orjson
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.internal.received_media import ReadReceivedFile
+from gateway.contract.media import MediaField
 from gateway.contract.operation import Value
+from gateway.errors import InvalidRequest
 from gateway.whatsapp_web.session import WebSession
 
 operations: Handlers[WebSession] = Handlers()
+
+_HOST: Final = "whatsapp.net"
+_MAX_BYTES: Final = MediaField("document").max_bytes
 
 
 @operations.handles(ReadReceivedFile)
 async def read_received_file(session: WebSession, operation: ReadReceivedFile) -> Value:
     """Has the library decrypt the file to disk, so that it takes no memory of the gateway."""
-    await session.call(
-        "download", message=orjson.loads(operation.reference), path=str(operation.path)
-    )
+    message = at_whatsapp(orjson.loads(operation.reference))
+    await session.call("download", message=message, path=str(operation.path), max_bytes=_MAX_BYTES)
     return Value()
+
+
+def at_whatsapp(message: dict[str, Any]) -> dict[str, Any]:
+    """Returns the message without addresses of files elsewhere: its sender chose them.
+
+    Otherwise a stranger could have this machine ask any server, also of the operator's network.
+
+    Raises:
+        InvalidRequest: no address is left.
+    """
+    checked = {name: _checked(part) for name, part in message.items()}
+    if not any("URL" in p or "directPath" in p for p in checked.values() if isinstance(p, dict)):
+        raise InvalidRequest("The message names no file of WhatsApp")
+    return checked
+
+
+def _checked(part: object) -> object:
+    if not isinstance(part, dict):
+        return part
+    kept = dict(part)
+    if not _is_of_whatsapp(kept.get("URL")):
+        kept.pop("URL", None)
+    if not str(kept.get("directPath", "")).startswith("/"):
+        kept.pop("directPath", None)  # "@host" or ".host" would name another server
+    return kept
+
+
+def _is_of_whatsapp(url: object) -> bool:
+    try:
+        address = urlsplit(str(url))
+        host = address.hostname or ""
+        is_plain = address.netloc == host  # without a login or a port
+    except ValueError:
+        return False
+    return address.scheme == "https" and is_plain and f".{host}".endswith(f".{_HOST}")

@@ -95,6 +95,21 @@ async def test_requests_of_many_instances_of_an_account_do_not_delay_those_of_ot
     assert [path for path in order if path in paths] == paths
 
 
+@pytest.mark.parametrize("other", ["/instances/a1/token/T/send-text", "/ready", "/account/usage"])
+async def test_paths_that_a_stranger_makes_up_delay_no_others(other: str) -> None:
+    application = Application()
+    starts = starts_of(application, per_turn=1)
+    paths = [f"/instances/unknown{n}/token/T/x" if n % 2 else f"/made-up/{n}" for n in range(40)]
+    async with asyncio.TaskGroup() as tasks:
+        for path in [*paths, other]:
+            client = ("10.0.0.2" if path == other else "10.0.0.1", 80)
+            scope = {"type": "http", "path": path, "client": client}
+            tasks.create_task(starts(scope, receive, send))
+
+    order = [path for _turn, path in application.begun]
+    assert order.index(other) < 3
+
+
 async def test_request_whose_client_left_takes_no_place() -> None:
     application = Application()
     starts = starts_of(application, per_turn=1)

@@ -50,6 +50,9 @@ class CountingDatabase(Database):
         self.written: list[dict[str, Any]] = []
         self.during: Callable[[], None] = lambda: None
 
+    def for_look_ups(self) -> "CountingDatabase":
+        return self
+
     async def fetch_one(self, row: type[Any], statement: SQL, **parameters: Any) -> Any:
         self.asked += 1
         found = self.rows.get(parameters["token_hash"])

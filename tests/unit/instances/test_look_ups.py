@@ -12,6 +12,9 @@ class SlowDatabase:
     def __init__(self) -> None:
         self.running = self.most = 0
 
+    def for_look_ups(self) -> "SlowDatabase":
+        return self
+
     async def fetch_one(self, *_arguments: object, **_parameters: object) -> None:
         self.running += 1
         self.most = max(self.most, self.running)

@@ -20,6 +20,9 @@ class CountingDatabase(Database):
         self.rows: dict[str, Instance] = {}
         self.asked = 0
 
+    def for_look_ups(self) -> "CountingDatabase":
+        return self
+
     async def fetch_one(self, row: type[Any], statement: SQL, **parameters: object) -> Any:
         self.asked += 1
         return self.rows.get(str(parameters["id"]))

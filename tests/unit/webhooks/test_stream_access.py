@@ -43,10 +43,12 @@ class CountingLog(SilentLog):
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+        self.max_events = 0
 
     async def read(self, readers: Sequence[LogReader], *, max_count: int) -> Reading:
         assert max_count > 1
         self.asked.append(len(readers))
+        self.max_events = max(self.max_events, max_count * len(readers))
         events = [
             LoggedEvent(reader, 10**17, number, "instance", "chat", UUID(int=number), "T", "{}")
             for reader, asked in enumerate(readers)
@@ -76,3 +78,22 @@ async def test_followers_at_one_place_are_read_for_once_and_get_the_same() -> No
 
     assert found == [[1, 2], [1, 2], [2]]
     assert max(log.asked) == 2
+
+
+async def test_followers_at_many_places_are_given_short_pages() -> None:
+    log, stopping = CountingLog(), asyncio.Event()
+    stream = Stream(cast("EventLog", log), Clock(), max_followers=50)
+    async with asyncio.timeout(PATIENCE_SECONDS), AsyncExitStack() as stack:
+        pages = [
+            await stack.enter_async_context(
+                stream.subscribe("account", Position(10**17, -place), StreamAccess(allowed))
+            )
+            for place in range(50)
+        ]
+        reading = asyncio.ensure_future(asyncio.gather(*map(anext, pages)))
+        running = asyncio.create_task(stream.run_until(stopping))
+        assert len(await reading) == 50
+        stopping.set()
+        await running
+    assert max(log.asked) == 50
+    assert log.max_events <= 1_000

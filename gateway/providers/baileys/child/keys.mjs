@@ -3,10 +3,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 const MAX_CACHED = 2000;
+const MAX_CACHED_CHARACTERS = 4_000_000; // the session with one person may have megabytes
 export const CREDS = 'creds';
 
 export class Keys {
   #cache = new Map();
+  #characters = 0;
   #context = new AsyncLocalStorage();
   #tails = new Map();
 
@@ -31,18 +33,25 @@ export class Keys {
   }
 
   async get(kind, ids) {
-    const missing = ids.filter((id) => !this.#cache.has(`${kind}/${id}`));
+    const texts = new Map();
+    // What is in memory now may have left it, or may have been written, when the others are read.
+    const look = () => {
+      for (const id of ids) if (this.#cache.has(`${kind}/${id}`)) texts.set(id, this.#cache.get(`${kind}/${id}`));
+    };
+    look();
+    const missing = ids.filter((id) => !texts.has(id));
     if (missing.length) {
       const found = await this.read(kind, missing);
+      look();
       for (const id of missing) {
-        const name = `${kind}/${id}`;
-        if (!this.#cache.has(name)) this.#remember(name, found[id] ?? null); // else written meanwhile
+        if (texts.has(id)) continue; // written meanwhile
+        texts.set(id, found[id] ?? null);
+        this.#remember(`${kind}/${id}`, found[id] ?? null);
       }
     }
     const values = {};
-    for (const id of ids) {
-      const text = this.#cache.get(`${kind}/${id}`);
-      if (text === null || text === undefined) continue;
+    for (const [id, text] of texts) {
+      if (text === null) continue;
       const value = this.parse(text);
       values[id] = kind === 'app-state-sync-key' ? this.syncKey(value) : value;
     }
@@ -75,12 +84,23 @@ export class Keys {
   }
 
   #remember(name, text) {
-    this.#cache.delete(name);
+    this.#drop(name);
     this.#cache.set(name, text);
+    this.#characters += text?.length ?? 0;
     // A row that is not committed yet would be read from Postgres as it was before.
-    while (this.#cache.size > MAX_CACHED && this.outbox.isIdle) {
+    // The newest row stays: `set` has not handed it to the outbox yet.
+    while (this.#cache.size > 1 && this.#isFull() && this.outbox.isIdle) {
       const [oldest] = this.#cache.keys();
-      this.#cache.delete(oldest);
+      this.#drop(oldest);
     }
+  }
+
+  #isFull() {
+    return this.#cache.size > MAX_CACHED || this.#characters > MAX_CACHED_CHARACTERS;
+  }
+
+  #drop(name) {
+    this.#characters -= this.#cache.get(name)?.length ?? 0;
+    this.#cache.delete(name);
   }
 }

@@ -1,14 +1,39 @@
 // The library, from the folder of packages that `gateway providers install` makes.
 //
-// Two things of it are changed here, both by what it exports:
+// Three things of it are changed here, by what it exports and imports:
+//   - a history that a phone sends inflates to a limit: a few bytes would else fill the machine;
 //   - frames leave through `egress` of the socket's configuration, which holds them back;
 //   - a signal repository gets a store of keys whose writes are committed before frames leave.
 
-import { createRequire } from 'node:module';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import zlib from 'node:zlib';
+
+const MAX_INFLATED_BYTES = 64 * 1024 * 1024;
+
+// Must run before the library is loaded, which keeps the functions of `zlib`.
+function limitInflation() {
+  const { createInflate, inflate } = zlib;
+  zlib.inflate = (bytes, done) => inflate(bytes, { maxOutputLength: MAX_INFLATED_BYTES }, done);
+  const limited = (...given) => {
+    const stream = createInflate(...given);
+    const push = stream.push.bind(stream);
+    let left = MAX_INFLATED_BYTES;
+    stream.push = (part, ...further) => {
+      left -= part?.length ?? 0;
+      if (left >= 0) return push(part, ...further);
+      stream.destroy(new Error('the content inflates to more than the limit'));
+      return false;
+    };
+    return stream;
+  };
+  Object.defineProperty(zlib, 'createInflate', { value: limited }); // it cannot be assigned to
+  syncBuiltinESMExports();
+}
 
 export async function loadLibrary(packages) {
+  limitInflation();
   const modules = path.join(packages, 'node_modules');
   const at = (file) => import(pathToFileURL(path.join(modules, file)).href);
   const require = createRequire(path.join(modules, 'index.js'));

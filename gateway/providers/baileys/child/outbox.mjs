@@ -10,6 +10,7 @@
 export class Outbox {
   #rows = new Map();
   #events = [];
+  #later = []; // events that no frame waits for: one leaves with each batch
   #frames = [];
   #device = undefined;
   #pumping = false;
@@ -31,6 +32,12 @@ export class Outbox {
     this.#wake();
   }
 
+  // Adds an event that has no keys of its own: many of them make no batch larger.
+  addLater(name, body) {
+    this.#later.push([name, body]);
+    this.#wake();
+  }
+
   setDevice(jid) {
     this.#device = jid;
     this.#wake();
@@ -44,7 +51,7 @@ export class Outbox {
   }
 
   get length() {
-    return this.#rows.size + this.#events.length + this.#frames.length;
+    return this.#rows.size + this.#events.length + this.#later.length + this.#frames.length;
   }
 
   get isIdle() {
@@ -76,7 +83,8 @@ export class Outbox {
 
   async #pump() {
     while (!this.#closed && (this.length || this.#device)) {
-      const batch = { rows: [...this.#rows.values()], events: this.#events, device: this.#device };
+      const events = [...this.#events, ...this.#later.splice(0, 1)];
+      const batch = { rows: [...this.#rows.values()], events, device: this.#device };
       const frames = this.#frames;
       this.#rows = new Map();
       this.#events = [];

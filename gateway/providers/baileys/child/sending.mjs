@@ -3,20 +3,25 @@
 export class Sent {
   #waiting = new Map();
   #messages = new Map();
+  #characters = 0;
 
-  constructor(max) {
-    this.max = max;
+  // Holds the last *max* messages, of *maxCharacters* together: other sessions need the memory, too.
+  constructor(max, maxCharacters) {
+    Object.assign(this, { max, maxCharacters });
   }
 
   message(id) {
-    return this.#messages.get(id);
+    return this.#messages.get(id)?.message;
   }
 
   // Returns the attributes of WhatsApp's answer; null if the connection ends without one.
-  answer(id, message) {
-    this.#messages.delete(id);
-    this.#messages.set(id, message);
-    if (this.#messages.size > this.max) this.#messages.delete(this.#messages.keys().next().value);
+  answer(id, message, characters) {
+    this.#drop(id);
+    this.#messages.set(id, { message, characters });
+    this.#characters += characters;
+    while (this.#messages.size > this.max || (this.#characters > this.maxCharacters && this.#messages.size > 1)) {
+      this.#drop(this.#messages.keys().next().value);
+    }
     return new Promise((resolve) => this.#waiting.set(id, resolve));
   }
 
@@ -35,6 +40,11 @@ export class Sent {
 
   forget(id) {
     this.#resolve(id, null);
+  }
+
+  #drop(id) {
+    this.#characters -= this.#messages.get(id)?.characters ?? 0;
+    this.#messages.delete(id);
   }
 
   #resolve(id, answer) {

@@ -2,7 +2,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-import { historyOf } from './history.mjs';
+import { historiesOf } from './history.mjs';
 import { bare, isGroup, jidOf } from './jids.mjs';
 import { CREDS, Keys } from './keys.mjs';
 import { Outbox } from './outbox.mjs';
@@ -20,6 +20,7 @@ const ENDS = {
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 60_000;
 const MAX_SENT = 200; // messages of which a recipient may still ask for another copy
+const MAX_SENT_CHARACTERS = 2_000_000;
 const PAIRING_ENDED = 408;
 
 export class Session {
@@ -37,7 +38,7 @@ export class Session {
     this.instanceId = instanceId;
     Object.assign(this, { given, library, messages: context.messages });
     this.sending = new AsyncLocalStorage();
-    this.sent = new Sent(MAX_SENT);
+    this.sent = new Sent(MAX_SENT, MAX_SENT_CHARACTERS);
     this.notice = (name, body = {}) => link.notice(instanceId, name, body);
     this.outbox = new Outbox({
       commit: (batch) => this.#ask('commit', batch),
@@ -147,7 +148,8 @@ export class Session {
       case 'contacts.upsert':
         return data.forEach(({ id, name }) => name && this.outbox.addRow(CONTACT, id, this.keys.write(name)));
       case 'messaging-history.set':
-        return this.outbox.addEvent('HistorySync', historyOf(data, (...m) => this.messages.asJson(...m), this.library.baileys.proto));
+        return historiesOf(data, (...m) => this.messages.asJson(...m), this.library.baileys.proto)
+          .forEach((part) => this.outbox.addLater('HistorySync', part));
       default:
         return undefined;
     }

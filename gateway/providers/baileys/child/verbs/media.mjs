@@ -18,6 +18,8 @@ const FIELDS = {
 };
 const MAC_BYTES = 10;
 const SILENCE_MS = 30_000;
+const DOWNLOAD_MS = 120_000; // the engine waits no longer, and tries again
+const BYTES_AROUND = 64; // of padding and code
 const HOST = 'https://mmg.whatsapp.net';
 
 async function upload(session, { path: file, type }) {
@@ -48,19 +50,20 @@ async function upload(session, { path: file, type }) {
   }
 }
 
-async function download(session, { message, path: file }) {
+async function download(session, { message, path: file, max_bytes: maxBytes }) {
   const [field, kind] = Object.entries(FIELDS).find(([name]) => message[name]) ?? [];
   if (!field) throw failed('NotFound', 'the message has no file');
   const { URL: url, directPath, mediaKey } = message[field];
   const { cipherKey, iv, macKey } = await session.library.baileys.getMediaKeys(Buffer.from(mediaKey, 'base64'), kind);
-  const answer = await get(url?.startsWith('https:') ? url : HOST + directPath, session.agents().media);
-  const opening = new Opening(macKey, iv);
-  await pipeline(answer, opening, createDecipheriv('aes-256-cbc', cipherKey, iv), createWriteStream(file));
+  const signal = AbortSignal.timeout(DOWNLOAD_MS);
+  const answer = await get(url?.startsWith('https:') ? url : HOST + directPath, session.agents().media, signal);
+  const opening = new Opening(macKey, iv, maxBytes + BYTES_AROUND);
+  await pipeline(answer, opening, createDecipheriv('aes-256-cbc', cipherKey, iv), createWriteStream(file), { signal });
 }
 
-function get(url, agent) {
+function get(url, agent, signal) {
   return new Promise((resolve, reject) => {
-    const request = https.get(url, { agent, headers: { Origin: 'https://web.whatsapp.com' } }, (answer) => {
+    const request = https.get(url, { agent, signal, headers: { Origin: 'https://web.whatsapp.com' } }, (answer) => {
       if (answer.statusCode === 200) return resolve(answer);
       answer.resume();
       return reject(failed('NotFound', `WhatsApp's server answered ${answer.statusCode} for the file`));
@@ -110,17 +113,21 @@ class Sealing extends Transform {
   }
 }
 
-// Takes that code away again; fails if it does not fit.
+// Takes that code away again; fails if it does not fit, or after so many bytes.
 class Opening extends Transform {
   #code;
+  #left;
   #tail = Buffer.alloc(0);
 
-  constructor(key, iv) {
+  constructor(key, iv, maxBytes) {
     super();
+    this.#left = maxBytes;
     this.#code = createHmac('sha256', key).update(iv);
   }
 
   _transform(part, _encoding, done) {
+    this.#left -= part.length;
+    if (this.#left < 0) return void done(failed('TooLarge', 'the file is larger than the gateway stores'));
     const all = Buffer.concat([this.#tail, part]);
     const end = Math.max(0, all.length - MAC_BYTES);
     this.#tail = all.subarray(end);

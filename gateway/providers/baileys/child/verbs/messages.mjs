@@ -14,7 +14,7 @@ async function send(session, { chat, id, message: fields, seconds }) {
   const message = session.messages.fromJson(fields);
   const sending = { encrypted: isChannel(chat), left: false };
   session.secrets.keep(id, message);
-  const answer = session.sent.answer(id, message);
+  const answer = session.sent.answer(id, message, JSON.stringify(fields).length);
   const gaveUp = () => failed(sending.left ? 'NoAnswer' : 'NotConnected', 'no answer of WhatsApp');
   const relayed = session.sending.run(sending, () => relay(session, chat, id, message));
   try {
