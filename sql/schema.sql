@@ -1816,8 +1816,11 @@ CREATE TABLE baileys.events (
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     event_key uuid NOT NULL,
     name text NOT NULL,
-    body jsonb NOT NULL
+    body jsonb NOT NULL,
+    error text
 );
+
+COMMENT ON COLUMN baileys.events.error IS 'Why the event cannot be read; null: it was not tried yet.';
 
 ALTER TABLE baileys.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME baileys.events_id_seq
@@ -3070,10 +3073,13 @@ CREATE TABLE whatsmeow.events (
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     name text NOT NULL,
     body jsonb NOT NULL,
-    event_key uuid
+    event_key uuid,
+    error text
 );
 
 COMMENT ON COLUMN whatsmeow.events.event_key IS 'Made before the row is written. A statement that is repeated because its answer was lost finds the row by it.';
+
+COMMENT ON COLUMN whatsmeow.events.error IS 'Why the event cannot be read; null: it was not tried yet.';
 
 ALTER TABLE whatsmeow.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME whatsmeow.events_id_seq
@@ -3377,6 +3383,8 @@ CREATE INDEX secrets_by_age ON baileys.keys USING btree (at) WHERE (kind = 'mess
 
 CREATE INDEX sends_by_age ON baileys.sends USING btree (at);
 
+CREATE INDEX unreadable_events ON baileys.events USING btree (at) WHERE (error IS NOT NULL);
+
 CREATE INDEX api_keys_by_account ON public.api_keys USING btree (account_id);
 
 CREATE INDEX audit_log_by_age ON public.audit_log USING btree (at);
@@ -3548,6 +3556,8 @@ CREATE UNIQUE INDEX events_key ON whatsmeow.events USING btree (instance_id, eve
 CREATE INDEX polls_by_age ON whatsmeow.polls USING btree (at);
 
 CREATE INDEX sends_by_age ON whatsmeow.sends USING btree (at);
+
+CREATE INDEX unreadable_events ON whatsmeow.events USING btree (at) WHERE (error IS NOT NULL);
 
 ALTER INDEX public.messages_track_id ATTACH PARTITION public.messages_default_instance_id_expr_recorded_at_idx;
 

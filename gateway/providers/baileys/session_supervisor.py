@@ -203,6 +203,7 @@ class BaileysSupervisor:
         if not await context.store.raise_fence(instance_id, self._spec.epoch):
             raise StartRefused("Another node runs the session of this instance.")
         linking = self._device is None
+        await context.store.reseal_keys(instance_id, self._spec.epoch)
         creds = await self._creds()
         child = await context.children.place(instance_id, self, deadline=self._spec.may_act_until())
         try:
