@@ -2047,11 +2047,19 @@ CREATE TABLE public.connection_settings (
     missing_receipts integer,
     of_messages integer,
     receipt_wait_seconds integer,
+    receipt_missing_minutes integer DEFAULT 0 NOT NULL,
+    receipts_seen_until timestamp with time zone,
+    notify_refused boolean DEFAULT false NOT NULL,
     CONSTRAINT connection_settings_check CHECK ((missing_receipts <= of_messages)),
-    CONSTRAINT connection_settings_fallback_check CHECK ((fallback = ANY (ARRAY['off'::text, 'same-number'::text, 'any'::text])))
+    CONSTRAINT connection_settings_fallback_check CHECK ((fallback = ANY (ARRAY['off'::text, 'same-number'::text, 'any'::text]))),
+    CONSTRAINT receipts_are_seen_since_a_time CHECK (((receipt_missing_minutes = 0) OR (receipts_seen_until IS NOT NULL)))
 );
 
 COMMENT ON TABLE public.connection_settings IS 'Null, or no row: as the service is set.';
+
+COMMENT ON COLUMN public.connection_settings.receipt_missing_minutes IS 'After so many a message without a receipt has a callback; 0: never.';
+
+COMMENT ON COLUMN public.connection_settings.receipts_seen_until IS 'Messages that were accepted up to here have their receipt, or their callback.';
 
 CREATE TABLE public.consents (
     instance_id text NOT NULL,
@@ -3482,6 +3490,8 @@ CREATE INDEX phone_links_to_log_out ON public.phone_links USING btree (instance_
 CREATE INDEX profile_pictures_expired ON public.profile_pictures USING btree (expires_at);
 
 CREATE INDEX proxy_checks_of_instance ON public.proxy_checks USING btree (instance_id, id);
+
+CREATE INDEX receipt_missing_rules ON public.connection_settings USING btree (instance_id) WHERE (receipt_missing_minutes > 0);
 
 CREATE INDEX sign_in_attempts_by_age ON public.sign_in_attempts USING btree (attempted_at);
 

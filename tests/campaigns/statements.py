@@ -58,6 +58,10 @@ NOT_DRIVEN: dict[str, str] = {
         )
     },
     **{
+        f"connections/{name}": "tests/postgres/test_connection_health.py runs it"
+        for name in ("find_without_receipt", "list_notified_of_refusals", "note_receipts_seen")
+    },
+    **{
         f"connections/{name}": _CONNECTION
         for name in (
             "add_standby",
