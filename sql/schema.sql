@@ -1816,8 +1816,11 @@ CREATE TABLE baileys.events (
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     event_key uuid NOT NULL,
     name text NOT NULL,
-    body jsonb NOT NULL
+    body jsonb NOT NULL,
+    error text
 );
+
+COMMENT ON COLUMN baileys.events.error IS 'Why the event cannot be read; null: it was not tried yet.';
 
 ALTER TABLE baileys.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME baileys.events_id_seq
@@ -2044,11 +2047,19 @@ CREATE TABLE public.connection_settings (
     missing_receipts integer,
     of_messages integer,
     receipt_wait_seconds integer,
+    receipt_missing_minutes integer DEFAULT 0 NOT NULL,
+    receipts_seen_until timestamp with time zone,
+    notify_refused boolean DEFAULT false NOT NULL,
     CONSTRAINT connection_settings_check CHECK ((missing_receipts <= of_messages)),
-    CONSTRAINT connection_settings_fallback_check CHECK ((fallback = ANY (ARRAY['off'::text, 'same-number'::text, 'any'::text])))
+    CONSTRAINT connection_settings_fallback_check CHECK ((fallback = ANY (ARRAY['off'::text, 'same-number'::text, 'any'::text]))),
+    CONSTRAINT receipts_are_seen_since_a_time CHECK (((receipt_missing_minutes = 0) OR (receipts_seen_until IS NOT NULL)))
 );
 
 COMMENT ON TABLE public.connection_settings IS 'Null, or no row: as the service is set.';
+
+COMMENT ON COLUMN public.connection_settings.receipt_missing_minutes IS 'After so many a message without a receipt has a callback; 0: never.';
+
+COMMENT ON COLUMN public.connection_settings.receipts_seen_until IS 'Messages that were accepted up to here have their receipt, or their callback.';
 
 CREATE TABLE public.consents (
     instance_id text NOT NULL,
@@ -3070,10 +3081,13 @@ CREATE TABLE whatsmeow.events (
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     name text NOT NULL,
     body jsonb NOT NULL,
-    event_key uuid
+    event_key uuid,
+    error text
 );
 
 COMMENT ON COLUMN whatsmeow.events.event_key IS 'Made before the row is written. A statement that is repeated because its answer was lost finds the row by it.';
+
+COMMENT ON COLUMN whatsmeow.events.error IS 'Why the event cannot be read; null: it was not tried yet.';
 
 ALTER TABLE whatsmeow.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME whatsmeow.events_id_seq
@@ -3377,6 +3391,8 @@ CREATE INDEX secrets_by_age ON baileys.keys USING btree (at) WHERE (kind = 'mess
 
 CREATE INDEX sends_by_age ON baileys.sends USING btree (at);
 
+CREATE INDEX unreadable_events ON baileys.events USING btree (at) WHERE (error IS NOT NULL);
+
 CREATE INDEX api_keys_by_account ON public.api_keys USING btree (account_id);
 
 CREATE INDEX audit_log_by_age ON public.audit_log USING btree (at);
@@ -3475,6 +3491,8 @@ CREATE INDEX profile_pictures_expired ON public.profile_pictures USING btree (ex
 
 CREATE INDEX proxy_checks_of_instance ON public.proxy_checks USING btree (instance_id, id);
 
+CREATE INDEX receipt_missing_rules ON public.connection_settings USING btree (instance_id) WHERE (receipt_missing_minutes > 0);
+
 CREATE INDEX sign_in_attempts_by_age ON public.sign_in_attempts USING btree (attempted_at);
 
 CREATE INDEX sign_in_links_by_age ON public.sign_in_links USING btree (expires_at);
@@ -3548,6 +3566,8 @@ CREATE UNIQUE INDEX events_key ON whatsmeow.events USING btree (instance_id, eve
 CREATE INDEX polls_by_age ON whatsmeow.polls USING btree (at);
 
 CREATE INDEX sends_by_age ON whatsmeow.sends USING btree (at);
+
+CREATE INDEX unreadable_events ON whatsmeow.events USING btree (at) WHERE (error IS NOT NULL);
 
 ALTER INDEX public.messages_track_id ATTACH PARTITION public.messages_default_instance_id_expr_recorded_at_idx;
 

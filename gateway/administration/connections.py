@@ -122,6 +122,8 @@ class _StoredSettings:
     missing_receipts: int | None
     of_messages: int | None
     receipt_wait_seconds: int | None
+    receipt_missing_minutes: int = 0
+    notify_refused: bool = False
 
     def shown(self, default: ReceiptAlarm) -> ConnectionSettings:
         of_messages = default.of_messages if self.of_messages is None else self.of_messages
@@ -134,7 +136,12 @@ class _StoredSettings:
         alarm = ReceiptAlarm(
             missing_receipts=min(missing, of_messages), of_messages=of_messages, wait_seconds=wait
         )
-        return ConnectionSettings(fallback=self.fallback, receipt_alarm=alarm)
+        return ConnectionSettings(
+            fallback=self.fallback,
+            receipt_alarm=alarm,
+            receipt_missing_minutes=self.receipt_missing_minutes,
+            notify_refused=self.notify_refused,
+        )
 
 
 handlers = Handlers[ConnectionContext]()

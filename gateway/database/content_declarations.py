@@ -3,6 +3,7 @@
 -- seals <statement> <parameter>:<kind> ...      parameters that hold content
 -- opens <statement> <column>:<kind> ...         columns that hold content
 -- rows <table> <key>:<type> ... / <column>:<kind> ...   a table that holds content
+-- secrets <table> <column>                      a column that is sealed, whatever accounts want
 
 Kinds are those of `sealed_columns`. Only a provider's own files may name it, so its statements are
 not in the list there.
@@ -16,7 +17,7 @@ from typing import Final
 
 from gateway.database.sql_files import sql_folder
 
-_LINE: Final = re.compile(r"^-- (seals|opens|rows) (\S+) (.+)$", re.MULTILINE)
+_LINE: Final = re.compile(r"^-- (seals|opens|rows|secrets) (\S+) (.+)$", re.MULTILINE)
 _FIRST_STATEMENT: Final = "\n-- name: "
 
 
@@ -40,6 +41,14 @@ class DeclaredTable:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredSecret:
+    """A column that is sealed for every instance; its provider puts it under a new key."""
+
+    table: tuple[str, str]
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Line:
     file: str
     word: str
@@ -49,7 +58,7 @@ class _Line:
 
 @cache
 def declared_statements() -> tuple[DeclaredStatement, ...]:
-    lines = [line for line in _lines() if line.word != "rows"]
+    lines = [line for line in _lines() if line.word in ("seals", "opens")]
     named = dict.fromkeys((line.file, line.name) for line in lines)
 
     def pairs_of(file: str, name: str, word: str) -> Mapping[str, str]:
@@ -71,6 +80,16 @@ def declared_tables() -> tuple[DeclaredTable, ...]:
             key, _, content = line.rest.partition(" / ")
             tables.append(DeclaredTable((schema, table), _pairs(key), _pairs(content)))
     return tuple(tables)
+
+
+@cache
+def declared_secrets() -> tuple[DeclaredSecret, ...]:
+    found = []
+    for line in _lines():
+        if line.word == "secrets":
+            schema, _, table = line.name.partition(".")
+            found.append(DeclaredSecret((schema, table), line.rest))
+    return tuple(found)
 
 
 def _lines() -> Iterator[_Line]:

@@ -85,6 +85,11 @@ class PayloadSeal:
         self._cipher = lru_cache(_MAX_DERIVED_KEYS)(self._new_cipher)
 
     @property
+    def text_prefix(self) -> str:
+        """What a text begins with that is sealed under the present key."""
+        return f"{_TEXT_MARK}{self.current_key_id}."
+
+    @property
     def key_ids(self) -> frozenset[str]:
         """The ids of the keys that this process has."""
         return frozenset(self._secrets)

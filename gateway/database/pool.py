@@ -121,6 +121,11 @@ class Database:
             },
         )
 
+    @property
+    def seal_prefix(self) -> str | None:
+        """What a text begins with that is sealed under the present key; None without a seal."""
+        return self._sealing.seal.text_prefix if self._sealing else None
+
     def single_connection(self) -> "Database":
         """Returns another pool of one connection, for work that must not wait for this pool."""
         return Database(

@@ -57,6 +57,10 @@ class PostgresProviderStore:
             )
         return opened
 
+    @property
+    def seal_prefix(self) -> str | None:
+        return self._database.seal_prefix
+
     async def signal(self, instance_id: str) -> None:
         """Wakes the engine that runs this instance, on every node."""
         await self._database.execute(_NOTIFY, channel=self._channel, payload=instance_id)

@@ -27,8 +27,10 @@ from gateway.runtime.node_context import NodeContext
 from gateway.runtime.provider_selection import secret_settings_of
 from gateway.runtime.supervisor import Stage
 from gateway.send_queue.maintenance import QueueMaintenance
+from gateway.sessions.connection_callbacks import ConnectionCallbacks
 from gateway.settings import Settings
 from gateway.webhooks.notifier import CallbackNotifier
+from gateway.webhooks.outbox import Outbox
 from gateway.webhooks.retention import Retention
 
 _TAKE = query("chores", "take")
@@ -37,6 +39,7 @@ _EXPIRE_EVERY_SECONDS = 15.0
 _RESEAL_EVERY_SECONDS = 10.0
 _SEAL_EVERY_SECONDS = 60.0
 _SEARCH_EVERY_SECONDS = 2.0
+_RECEIPTS_EVERY_SECONDS = 30.0
 _SAMPLE_EVERY_SECONDS = 60.0
 _DELETE_CALLBACKS_EVERY_SECONDS = 300.0
 _DELETE_MESSAGES_EVERY_SECONDS = 3_600.0
@@ -125,6 +128,8 @@ def start_housekeeping(node: NodeContext, settings: Settings, notifier: Callback
     erasure = Erasure(database, ProviderData(database, load_providers))
     searches = PersonSearch(database, node.sealing.seal, clock, erasure)
     connections = ConnectionSealing(database, node.vault, secret_settings_of)
+    outbox = Outbox(database, uuid.uuid4, notifier)
+    receipts = ConnectionCallbacks(database, outbox, clock)
     tasks = (
         MaintenanceTask("expire messages", _EXPIRE_EVERY_SECONDS, maintenance.expire),
         MaintenanceTask(
@@ -136,6 +141,7 @@ def start_housekeeping(node: NodeContext, settings: Settings, notifier: Callback
             "delete expired callbacks", _DELETE_CALLBACKS_EVERY_SECONDS, retention.delete_expired
         ),
         MaintenanceTask("erased people", _SEARCH_EVERY_SECONDS, searches.run),
+        MaintenanceTask("missing receipts", _RECEIPTS_EVERY_SECONDS, receipts.missing_receipts),
         MaintenanceTask("settings of connections", _SEAL_EVERY_SECONDS, connections.run),
         MaintenanceTask("encryption of content", _RESEAL_EVERY_SECONDS, resealing.run),
         MaintenanceTask(

@@ -11,6 +11,7 @@ from gateway.runtime.node_context import NodeContext
 from gateway.runtime.provider_selection import secret_settings_of
 from gateway.runtime.supervisor import Stage
 from gateway.sessions.cached_router import CachedSessionRouter
+from gateway.sessions.connection_callbacks import ConnectionCallbacks
 from gateway.sessions.health_monitor import HealthMonitor
 from gateway.sessions.inbound import Inbound
 from gateway.sessions.inbound.files import FileLimits, Files
@@ -81,10 +82,11 @@ def build_sessions(
         internal_address=node.internal_address,
         role=node.role.value,
     )
+    outbox = Outbox(database, uuid.uuid4, notifier)
     files = Files(node.media.receiver, clock, FileLimits())
     inbound = Inbound(
         database.planned_once().limited_to(max_inbound_connections),
-        Outbox(database, uuid.uuid4, notifier),
+        outbox,
         files,
         clock,
         node.turns,
@@ -130,6 +132,7 @@ def build_sessions(
         clock,
         node.metrics,
         node.uniform,
+        callbacks=ConnectionCallbacks(database, outbox, clock),
         health_seconds=health_seconds,
         receipt_alarm=receipt_alarm,
     )

@@ -22,18 +22,19 @@ from gateway.observability.metrics import Metrics
 from gateway.periodic_loop import PeriodicLoop
 from gateway.randomness import Uniform
 from gateway.sessions.connection import ConnectionState
+from gateway.sessions.connection_callbacks import ConnectionCallbacks
 from gateway.sessions.health import EventCounter
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.live import LiveSession
+from gateway.sessions.receipt_watch import ReceiptWatch
 from gateway.sessions.watched_connection import WatchedConnection, summary_of
 
 _FIND_EVENT_COUNTS = query("connections", "find_event_counts")
-_FIND_MISSING_RECEIPTS = query("connections", "find_missing_receipts")
 _RECORD_HEALTH = query("connections", "record_health")
 
 _CHECK_SECONDS: Final = 15.0
 _MAX_CHECKS_AT_ONCE: Final = 500
-_RECEIPT_SECONDS, _LAG_SECONDS = 300.0, 300.0
+_LAG_SECONDS = 300.0
 _WRITE_SECONDS, _COUNT_SECONDS = 300.0, 60.0
 _NOT_CHECKED: Final = frozenset(
     {
@@ -54,14 +55,6 @@ class _Base:
     processed: int
 
 
-@dataclass(frozen=True, slots=True)
-class _MissingReceipts:
-    instance_id: str
-    missing: int
-    of_messages: int
-    wait_seconds: int
-
-
 class HealthMonitor:
     """The health of the connections whose leases this node owns."""
 
@@ -73,6 +66,7 @@ class HealthMonitor:
         metrics: Metrics,
         uniform: Uniform,
         *,
+        callbacks: ConnectionCallbacks,
         health_seconds: float,
         receipt_alarm: ReceiptAlarm,
     ) -> None:
@@ -84,12 +78,15 @@ class HealthMonitor:
             clock: time.
             metrics: of this node.
             uniform: spreads the first checks.
+            callbacks: says that the cap of refusals is reached.
             health_seconds: from one check of a connection to the next.
             receipt_alarm: of instances that have none of their own.
         """
         self._keeper, self._database, self._clock = keeper, database, clock
         self._metrics, self._uniform = metrics.connections, uniform
-        self._health_seconds, self._receipt_alarm = health_seconds, receipt_alarm
+        self._callbacks = callbacks
+        self._health_seconds = health_seconds
+        self._receipts = ReceiptWatch(database, receipt_alarm)
         self._watched: dict[str, WatchedConnection] = {}
         self._slots = asyncio.Semaphore(_MAX_CHECKS_AT_ONCE)
         self._loop = PeriodicLoop("connection_health", self.run_once, clock)
@@ -110,7 +107,7 @@ class HealthMonitor:
         now = self._clock.monotonic_seconds()
         await self._follow_leases(now)
         due = [each for each in self._watched.values() if each.next_check_at <= now]
-        await self._look_for_receipts(due, now)
+        await self._receipts.look(due, now)
         async with asyncio.TaskGroup() as tasks:
             for each in due:
                 tasks.create_task(self._check(each))
@@ -119,6 +116,10 @@ class HealthMonitor:
             Counter(each.alarm for each in self._watched.values() if each.alarm),
         )
         await self._write(now)
+        untold = [each for each in self._watched.values() if each.is_refusal_untold]
+        await self._callbacks.refused(untold)
+        for each in untold:
+            each.is_refusal_untold = False
         next_at = min((each.next_check_at for each in self._watched.values()), default=now)
         left = next_at - self._clock.monotonic_seconds()
         return min(self._health_seconds, max(1.0, left))
@@ -169,35 +170,6 @@ class HealthMonitor:
         return {
             row.instance_id: EventCounter(row.reported, row.stored, row.processed) for row in rows
         }
-
-    async def _look_for_receipts(self, due: Sequence[WatchedConnection], now: float) -> None:
-        """Finds connections whose accepted messages have no receipts."""
-        asked = {
-            each.instance_id: each
-            for each in due
-            if each.receipts_due_at <= now
-            and each.live
-            and each.live.state is ConnectionState.CONNECTED
-        }
-        if not asked:
-            return
-        alarm = self._receipt_alarm
-        rows = await self._database.fetch_all(
-            _MissingReceipts,
-            _FIND_MISSING_RECEIPTS,
-            instance_ids=list(asked),
-            connection_ids=[each.live and each.live.connection_id for each in asked.values()],
-            missing_receipts=alarm.missing_receipts,
-            of_messages=alarm.of_messages,
-            wait_seconds=alarm.wait_seconds,
-        )
-        for each in asked.values():
-            each.missing_receipts, each.receipts_due_at = None, now + _RECEIPT_SECONDS
-        for row in rows:
-            asked[row.instance_id].missing_receipts = (
-                f"WhatsApp accepted messages, and {row.missing} of the last {row.of_messages} have "
-                f"no receipt after {row.wait_seconds} seconds."
-            )
 
     async def _check(self, watched: WatchedConnection) -> None:
         """Checks one connection, and opens it again if it fails and that is due."""
@@ -298,6 +270,7 @@ class HealthMonitor:
             refused=watched.refused,
         )
         if watched.plan.is_capped and not was_capped:
+            watched.is_refusal_untold = True
             logger.error(
                 "connection_refused", instance_id=watched.instance_id, reason=watched.reason
             )

@@ -131,6 +131,11 @@ class ProviderQueries(Protocol):
 class ProviderStore(ProviderQueries, Protocol):
     """The queries of a provider, and signals between its engines."""
 
+    @property
+    def seal_prefix(self) -> str | None:
+        """What a text begins with that is sealed under the present key; None without a seal."""
+        ...
+
     async def signal(self, instance_id: str) -> None:
         """Wakes the engine that has the session of this instance, on whichever node it runs."""
         ...

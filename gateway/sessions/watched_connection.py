@@ -38,6 +38,8 @@ class WatchedConnection:
     receipts_due_at: float = 0.0
     failure: str | None = None
     refused: bool = False
+    is_refusal_untold: bool = False
+    """Whether the cap of refusals was reached, and no callback says so yet."""
     written: object = None
     written_at: float = 0.0
     written_counts: EventCounter | None = None

@@ -50,16 +50,20 @@ _RECEIPTS: Final[dict[str, Acknowledgement]] = {
 """Other receipts are between devices, or (`INACTIVE`) of devices that are not in use."""
 
 
+class UnreadableEvent(Exception):
+    """The event has a form that this version does not know; `__cause__` says what is wrong."""
+
+
 async def events_of(stored: StoredEvent, library: Library) -> list[Event]:
     """Returns the port's events for a stored one, the same each time; none if callers need none.
 
-    One of an unknown form is reported and gives none: it must not hold up the others.
+    Raises:
+        UnreadableEvent: its form is unknown.
     """
     try:
         return await _translated(stored, library)
     except _UNKNOWN_FORM as error:
-        report_error(error, component="whatsapp_web", message_type=stored.name)
-        return []
+        raise UnreadableEvent(stored.name) from error
 
 
 async def _translated(stored: StoredEvent, library: Library) -> list[Event]:

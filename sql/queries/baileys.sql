@@ -4,10 +4,13 @@
 -- opens next_events body:library_event
 -- opens find_keys value:secret
 -- opens list_keys value:secret
+-- opens list_stale_keys value:secret
+-- seals reseal_keys values:secret
 -- seals add_poll options:text
 -- opens poll_options options:texts
 -- rows baileys.events id:bigint / body:library_event
 -- rows baileys.polls provider_message_id:text / options:texts
+-- secrets baileys.keys value
 
 -- name: raise_fence
 -- Refuses writes of older epochs from now on; returns nothing if a newer epoch did so before.
@@ -31,6 +34,30 @@ delete from baileys.keys where instance_id = %(instance_id)s::text;
 -- name: find_keys
 select id, value from baileys.keys
 where instance_id = %(instance_id)s::text and kind = %(kind)s::text and id = any(%(ids)s::text[]);
+
+-- name: list_stale_keys
+-- Keys that are not sealed under the present secret, of which `prefix` is what a value begins with.
+select kind, id, value, xmin::text as version from baileys.keys
+where instance_id = %(instance_id)s::text
+    and (kind, id) > (%(after_kind)s::text, %(after_id)s::text)
+    and not starts_with(value, %(prefix)s::text)
+order by kind, id
+limit %(max_count)s::int;
+
+-- name: reseal_keys
+-- Writes the same keys under another secret, where nothing changed them since they were read.
+with fence as (
+    -- Holds off a newer epoch until this one has written.
+    select 1 from baileys.fences
+    where instance_id = %(instance_id)s::text and epoch = %(epoch)s::bigint
+    for share
+)
+update baileys.keys k set value = g.value
+from unnest(%(kinds)s::text[], %(ids)s::text[], %(versions)s::text[], %(values)s::text[])
+    as g (kind, id, version, value)
+where k.instance_id = %(instance_id)s::text and k.kind = g.kind and k.id = g.id
+    and k.xmin::text = g.version and exists (select 1 from fence)
+returning k.kind;
 
 -- name: commit
 -- Writes keys and events together; returns whether the epoch may. Repeated, it changes nothing.
@@ -108,6 +135,22 @@ limit %(max_count)s::int;
 -- name: delete_event
 delete from baileys.events
 where instance_id = %(instance_id)s::text and id = %(id)s::bigint;
+
+-- name: set_event_aside
+-- Lets later events pass one that cannot be read. Returns no row if it was set aside before.
+update baileys.events set error = %(error)s::text
+where instance_id = %(instance_id)s::text and id = %(id)s::bigint and error is null
+returning id;
+
+-- name: delete_unreadable
+-- Deletes events that no session could read for so long.
+delete from baileys.events
+where ctid = any(array(
+    select ctid from baileys.events
+    where error is not null and at < now() - make_interval(days => %(days)s::int)
+    limit %(max_count)s::int
+))
+returning id;
 
 -- name: add_send
 insert into baileys.sends (instance_id, provider_message_id, message_id)

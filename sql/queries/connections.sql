@@ -27,17 +27,20 @@ where c.owner_instance_id = %(instance_id)s::text
 order by c.position, c.id;
 
 -- name: find_connection_settings
-select s.fallback, s.missing_receipts, s.of_messages, s.receipt_wait_seconds
+select s.fallback, s.missing_receipts, s.of_messages, s.receipt_wait_seconds, s.receipt_missing_minutes, s.notify_refused
 from connection_settings s
 where s.instance_id = %(instance_id)s::text;
 
 -- name: change_connection_settings
--- Null leaves a setting as it is. Returns no row if the instance is gone.
+-- Null leaves a setting as it is. Returns no row if the instance is gone. Receipts are awaited of messages
+-- that are accepted from the moment when the instance asks for it.
 insert into connection_settings as s (
-    instance_id, fallback, missing_receipts, of_messages, receipt_wait_seconds
+    instance_id, fallback, missing_receipts, of_messages, receipt_wait_seconds, receipt_missing_minutes,
+    receipts_seen_until, notify_refused
 )
 select i.id, coalesce(%(fallback)s::text, 'off'), %(missing_receipts)s::int, %(of_messages)s::int,
-       %(receipt_wait_seconds)s::int
+       %(receipt_wait_seconds)s::int, coalesce(%(receipt_missing_minutes)s::int, 0), now(),
+       coalesce(%(notify_refused)s::boolean, false)
 from instances i
 where i.id = %(instance_id)s::text
 for key share
@@ -45,8 +48,64 @@ on conflict (instance_id) do update
 set fallback = coalesce(%(fallback)s::text, s.fallback),
     missing_receipts = coalesce(excluded.missing_receipts, s.missing_receipts),
     of_messages = coalesce(excluded.of_messages, s.of_messages),
-    receipt_wait_seconds = coalesce(excluded.receipt_wait_seconds, s.receipt_wait_seconds)
-returning s.fallback, s.missing_receipts, s.of_messages, s.receipt_wait_seconds;
+    receipt_wait_seconds = coalesce(excluded.receipt_wait_seconds, s.receipt_wait_seconds),
+    receipt_missing_minutes = coalesce(%(receipt_missing_minutes)s::int, s.receipt_missing_minutes),
+    receipts_seen_until = case
+        when s.receipt_missing_minutes = 0 then now() else s.receipts_seen_until
+    end,
+    notify_refused = coalesce(%(notify_refused)s::boolean, s.notify_refused)
+returning s.fallback, s.missing_receipts, s.of_messages, s.receipt_wait_seconds, s.receipt_missing_minutes,
+    s.notify_refused;
+
+-- name: list_receipt_rules
+-- Instances that ask for callbacks of messages without a receipt, and are connected for a minute: receipts
+-- that came meanwhile have arrived.
+select s.instance_id
+from connection_settings s
+join instance_connections c on c.instance_id = s.instance_id
+where s.receipt_missing_minutes > 0 and s.instance_id > %(after)s::text
+    and c.state = 'connected' and c.changed_at <= now() - interval '1 minute'
+order by s.instance_id
+limit %(max_count)s::int;
+
+-- name: find_without_receipt
+-- Messages to people without a callback yet, whose minutes are over. Holds off
+-- another node that does the same. Those that were accepted at one time come together.
+with rule as (
+    -- Locks the rule of each instance.
+    select s.instance_id, s.receipt_missing_minutes as minutes, s.receipts_seen_until
+    from connection_settings s
+    where s.instance_id = any(%(instance_ids)s::text[]) and s.receipt_missing_minutes > 0
+    order by s.instance_id
+    for update
+)
+select r.instance_id, r.minutes, a.message_id, a.phone, a.track_id, a.recorded_at
+from rule r
+cross join lateral (
+    select e.message_id, e.phone, e.payload ->> 'track_id' as track_id, e.recorded_at
+    from messages e
+    where e.instance_id = r.instance_id and e.from_me and e.status = 'sent' and e.connection_id is not null
+        and (e.phone ~ '^[0-9]+$' or e.phone like '%%@lid')
+        and e.recorded_at > r.receipts_seen_until
+        and e.recorded_at <= now() - make_interval(mins => r.minutes)
+        and coalesce(e.delivered_at, e.read_at, e.played_at) is null
+    order by e.recorded_at
+    fetch first (%(max_count)s::int) rows with ties
+) a
+order by r.instance_id, a.recorded_at, a.message_id;
+
+-- name: note_receipts_seen
+-- Up to the last message that has its callback, where there may be more; otherwise up to those that still have time.
+update connection_settings s
+set receipts_seen_until = greatest(
+    s.receipts_seen_until, coalesce(w.until, now() - make_interval(mins => s.receipt_missing_minutes))
+)
+from unnest(%(instance_ids)s::text[], %(seen_up_to)s::timestamptz[]) as w (instance_id, until)
+where s.instance_id = w.instance_id and s.receipt_missing_minutes > 0;
+
+-- name: list_notified_of_refusals
+select s.instance_id from connection_settings s
+where s.instance_id = any(%(instance_ids)s::text[]) and s.notify_refused;
 
 -- name: lock_connections
 -- Transactions that add or delete connections of one instance wait here for each other.

@@ -36,6 +36,22 @@ limit %(max_count)s::int;
 delete from whatsmeow.events
 where instance_id = %(instance_id)s::text and id = %(id)s::bigint;
 
+-- name: set_event_aside
+-- Lets later events pass one that cannot be read. Returns no row if it was set aside before.
+update whatsmeow.events set error = %(error)s::text
+where instance_id = %(instance_id)s::text and id = %(id)s::bigint and error is null
+returning id;
+
+-- name: delete_unreadable
+-- Deletes events that no session could read for so long.
+delete from whatsmeow.events
+where ctid = any(array(
+    select ctid from whatsmeow.events
+    where error is not null and at < now() - make_interval(days => %(days)s::int)
+    limit %(max_count)s::int
+))
+returning id;
+
 -- name: add_send
 insert into whatsmeow.sends (instance_id, provider_message_id, message_id)
 values (%(instance_id)s::text, %(provider_message_id)s::text, %(message_id)s::text)

@@ -58,6 +58,10 @@ NOT_DRIVEN: dict[str, str] = {
         )
     },
     **{
+        f"connections/{name}": "tests/postgres/test_connection_health.py runs it"
+        for name in ("find_without_receipt", "list_notified_of_refusals", "note_receipts_seen")
+    },
+    **{
         f"connections/{name}": _CONNECTION
         for name in (
             "add_standby",
@@ -107,6 +111,10 @@ NOT_DRIVEN: dict[str, str] = {
     "baileys/commit": _WHATSMEOW,
     "baileys/delete_device": _WHATSMEOW,
     "baileys/delete_event": _WHATSMEOW,
+    "baileys/delete_unreadable": _WHATSMEOW,
+    "baileys/set_event_aside": _WHATSMEOW,
+    "baileys/list_stale_keys": _WHATSMEOW,
+    "baileys/reseal_keys": _WHATSMEOW,
     "baileys/find_device": _WHATSMEOW,
     "baileys/find_keys": _WHATSMEOW,
     "baileys/find_received": _WHATSMEOW,
@@ -121,6 +129,8 @@ NOT_DRIVEN: dict[str, str] = {
     "whatsmeow/add_send": _WHATSMEOW,
     "whatsmeow/delete_device": _WHATSMEOW,
     "whatsmeow/delete_event": _WHATSMEOW,
+    "whatsmeow/delete_unreadable": _WHATSMEOW,
+    "whatsmeow/set_event_aside": _WHATSMEOW,
     "whatsmeow/find_device": _WHATSMEOW,
     "whatsmeow/message_ids": _WHATSMEOW,
     "whatsmeow/next_events": _WHATSMEOW,

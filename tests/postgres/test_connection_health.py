@@ -1,13 +1,16 @@
 """Connections are checked, opened again while they fail, and what was found is stored."""
 
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, cast
 
+import orjson
 import pytest
 from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
 
 from gateway.clock import Clock
 from gateway.contract.extensions.connections import ReceiptAlarm
@@ -15,11 +18,14 @@ from gateway.errors import NotConnected, Refused
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
 from gateway.sessions.connection import ConnectionState
+from gateway.sessions.connection_callbacks import ConnectionCallbacks
 from gateway.sessions.health_monitor import HealthMonitor
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Lease
 from gateway.sessions.live import LiveSession
 from gateway.sessions.provider import Session
+from gateway.webhooks.notifier import CallbackNotifier
+from gateway.webhooks.outbox import Outbox
 from tests.fixtures.queue import Node, add_instances, rows, running_node
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -82,6 +88,7 @@ class Bench:
     monitor: HealthMonitor
     clock: SteppedClock
     metrics: Metrics
+    callbacks: ConnectionCallbacks
 
     async def after(self, seconds: float) -> dict[str, Any]:
         """Runs a round so much later; returns what is stored."""
@@ -117,16 +124,19 @@ async def bench(database_url: str, operator: AsyncConnection) -> AsyncIterator[B
             state=ConnectionState.CONNECTED,
         )
         clock, metrics = SteppedClock(), Metrics()
+        outbox = Outbox(node.database, uuid.uuid4, CallbackNotifier())
+        callbacks = ConnectionCallbacks(node.database, outbox, clock)
         monitor = HealthMonitor(
             cast("Keeper", keeper),
             node.database,
             clock,
             metrics,
             lambda low, _high: low,
+            callbacks=callbacks,
             health_seconds=30.0,
             receipt_alarm=ALARM,
         )
-        yield Bench(node, operator, instance, keeper, session, monitor, clock, metrics)
+        yield Bench(node, operator, instance, keeper, session, monitor, clock, metrics, callbacks)
 
 
 async def test_good_check_is_stored(bench: Bench) -> None:
@@ -181,6 +191,44 @@ async def test_refusals_of_whatsapp_are_capped_to_one_repair_an_hour(bench: Benc
     assert len(times) < 10
     assert min(pauses[5:]) >= 3_600
     assert bench.keeper.revived >= 7
+
+
+async def posted(bench: Bench) -> list[dict[str, Any]]:
+    bodies = await rows(bench.operator, "select body from webhook_outbox order by position, chat")
+    return [orjson.loads(body) for body in bodies]
+
+
+async def with_settings(bench: Bench, **columns: object) -> None:
+    await bench.operator.execute(
+        "update instances set disconnected_callback_url = 'https://receiver.example/',"
+        " message_status_callback_url = 'https://receiver.example/'"
+    )
+    names = ", ".join(columns)
+    await bench.operator.execute(
+        f"insert into connection_settings (instance_id, {names})"
+        f" values (%s, {', '.join(['%s'] * len(columns))})".encode(),
+        [bench.instance.id, *columns.values()],
+    )
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+async def test_cap_of_refusals_is_told_once_if_the_instance_asks_for_it(
+    bench: Bench, *, is_wanted: bool
+) -> None:
+    await with_settings(bench, notify_refused=is_wanted)
+    bench.session.failure = Refused("WhatsApp refuses this version.")
+    while bench.keeper.revived < 5:
+        assert await posted(bench) == []
+        await bench.after(30)
+
+    for _ in range(2 * 120):
+        await bench.after(30)
+
+    assert bench.keeper.revived >= 6
+    told = await posted(bench)
+    assert [(c["type"], c["error"], c["attempts"], c["provider"]) for c in told] == [
+        ("ConnectionRefusedCallback", "WhatsApp refuses this version.", 5, "sandbox")
+    ] * is_wanted
 
 
 async def test_caller_who_opens_it_again_ends_the_cap(bench: Bench) -> None:
@@ -284,12 +332,13 @@ async def accepted(bench: Bench, number: int, **columns: object) -> None:
         """insert into messages (instance_id, message_id, recorded_at, created_at, version, from_me,
                status, phone, type, payload, connection_id, delivered_at)
            values (%s, %s, now() - make_interval(mins => %s), now(), 1, true,
-               'sent', %s, 'send-text', '{}', %s, %s)""",
+               'sent', %s, 'send-text', %s, %s, %s)""",
         [
             bench.instance.id,
             f"M{number}",
             values["minutes"],
             values["phone"],
+            Jsonb({"track_id": f"ref {number}"}),
             bench.instance.connection_id,
             values["delivered_at"],
         ],
@@ -340,6 +389,76 @@ async def test_instance_switches_the_receipt_alarm_off(bench: Bench) -> None:
         stored = await bench.after(30)
 
     assert stored["health"] == "healthy"
+
+
+@pytest.fixture
+async def awaiting(bench: Bench) -> Bench:
+    """The instance asks for a callback after ten minutes, for an hour, and is connected."""
+    hour = datetime.now(UTC) - timedelta(hours=1)
+    await with_settings(bench, receipt_missing_minutes=10, receipts_seen_until=hour)
+    await connected_since(bench, 5)
+    return bench
+
+
+async def connected_since(bench: Bench, minutes: int) -> None:
+    await bench.operator.execute(
+        "update instance_connections set state = 'connected',"
+        " changed_at = now() - make_interval(mins => %s)",
+        [minutes],
+    )
+
+
+async def test_message_without_receipt_is_told_once_after_its_minutes(awaiting: Bench) -> None:
+    await accepted(awaiting, 1, minutes=90)
+    await accepted(awaiting, 2)
+    await accepted(awaiting, 3, delivered_at=datetime.now(UTC))
+    await accepted(awaiting, 4, minutes=9)
+    await accepted(awaiting, 5, phone="123456-group")
+
+    for _ in range(2):
+        await awaiting.callbacks.missing_receipts()
+
+    (told,) = await posted(awaiting)
+    assert (told["type"], told["messageId"], told["phone"], told["minutes"]) == (
+        "ReceiptMissingCallback",
+        "M2",
+        "5511999999999",
+        10,
+    )
+    assert told["trackId"] == "ref 2"
+    assert told["momment"] == int(START.timestamp() * 1000)
+    await two_minutes_pass(awaiting)
+    await awaiting.callbacks.missing_receipts()
+    assert [callback["messageId"] for callback in await posted(awaiting)] == ["M2", "M4"]
+
+
+async def two_minutes_pass(bench: Bench) -> None:
+    for column in ("messages set recorded_at", "connection_settings set receipts_seen_until"):
+        name = column.rpartition(" ")[2]
+        await bench.operator.execute(f"update {column} = {name} - interval '2 minutes'".encode())
+
+
+async def test_messages_without_receipts_are_all_told_however_many(awaiting: Bench) -> None:
+    for number in range(250):
+        await accepted(awaiting, number, minutes=12 if number < 120 else 11)
+
+    for _ in range(4):
+        await awaiting.callbacks.missing_receipts()
+
+    told = [callback["messageId"] for callback in await posted(awaiting)]
+    assert sorted(told) == sorted(f"M{number}" for number in range(250))
+
+
+async def test_receipts_are_awaited_again_when_the_instance_is_connected(awaiting: Bench) -> None:
+    await accepted(awaiting, 1)
+    await connected_since(awaiting, 0)
+    await awaiting.callbacks.missing_receipts()
+    assert await posted(awaiting) == []
+
+    await connected_since(awaiting, 2)
+    await awaiting.callbacks.missing_receipts()
+
+    assert len(await posted(awaiting)) == 1
 
 
 async def test_node_that_lost_the_lease_stores_nothing(bench: Bench) -> None:

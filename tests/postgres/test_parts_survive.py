@@ -49,6 +49,7 @@ BUSY = {
     "maintenance: erased people",
     "maintenance: expire messages",
     "maintenance: history partitions",
+    "maintenance: missing receipts",
     "maintenance: sample waiting messages",
     "maintenance: settings of connections",
     "media_maintenance",

@@ -47,6 +47,7 @@ NO_CONTENT = {
     ("callback_traces", "list_callback_attempts"): "the status or error of a POST",
     ("callback_traces", "list_webhook_states"): "the status or error of a POST",
     ("connections", "list_connections"): "why a connection failed",
+    ("baileys", "set_event_aside"): "the name of an exception",
     ("inbox", "record_event_error"): "the name of an exception",
     ("notifications", "notify"): "the ids of instances",
     ("proxies", "add_check"): "why a proxy did not answer",
@@ -64,6 +65,7 @@ NO_CONTENT = {
     ("webhooks", "list_deliveries"): "the status or error of a POST",
     ("webhooks", "list_failed_deliveries"): "the status or error of a POST",
     ("webhooks", "count_dead_letters_by_error"): "the status or error of a POST",
+    ("whatsmeow", "set_event_aside"): "the name of an exception",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 from psycopg import AsyncConnection
+from structlog.testing import capture_logs
 
 from gateway.contract.extensions.proxies import Proxy
 from gateway.contract.zapi.instances import (
@@ -25,7 +26,12 @@ from gateway.errors import NotConnected, Restricted, SessionUnavailable, Unconfi
 from gateway.providers.baileys.process import NodeChildGone
 from gateway.providers.baileys.store import BaileysStore
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import ConnectionChanged, IdentityLearned, MessageReceived
+from gateway.sessions.provider import (
+    ConnectionChanged,
+    IdentityLearned,
+    MessageAcknowledged,
+    MessageReceived,
+)
 from tests.fixtures.proxies import Kind, local_proxy
 from tests.providers.baileys_node import Node, node_at
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
@@ -296,6 +302,47 @@ async def test_malformed_stanzas_end_no_session(pair: Pair, whatsapp: FakeWhatsA
     await ana.send(SendText(phone=bob.phone, message="yes"), "YES")
     await bob.wait_for(MessageReceived, lambda m: "yes" in str(m.content))
     assert ana.pid == pid
+
+
+async def test_unreadable_event_is_set_aside_and_tried_again_by_the_next_session(
+    database_url: str, whatsapp: FakeWhatsApp
+) -> None:
+    async with (
+        node_at(database_url, whatsapp) as node,
+        await AsyncConnection.connect(database_url, autocommit=True) as connection,
+    ):
+        bob = await node.linked("bob")
+        stored = "select id, error from baileys.events where instance_id = 'ana'"
+        async with node.opened("ana") as ana:
+            await ana.link()
+            who = f"{bob.phone}@s.whatsapp.net"
+            attributes = {"id": "ASKED", "from": who, "t": "soon"}
+            with capture_logs() as logged:
+                await whatsapp.control("inject", phone=ana.phone, tag="receipt", attrs=attributes)
+                await bob.send(SendText(phone=ana.phone, message="after it"), "AFTER")
+                await ana.wait_for(MessageReceived, lambda m: "after it" in str(m.content))
+            (event,) = await (await connection.execute(stored)).fetchall()
+            assert event[1] == "ValueError"
+            reports = [each for each in logged if each["event"] == "unexpected_error"]
+            assert [each["message_type"] for each in reports] == ["Receipt"]
+        async with node.opened("ana", phone=ana.phone, epoch=2) as ana:
+            with capture_logs() as logged:
+                await bob.send(SendText(phone=ana.phone, message="again"), "AGAIN")
+                await ana.wait_for(MessageReceived, lambda m: "again" in str(m.content))
+            assert not [each for each in logged if each["event"] == "unexpected_error"]
+            assert await (await connection.execute(stored)).fetchall() == [event]
+        await connection.execute(
+            """update baileys.events set body = body || '{"Timestamp": "1700000000"}'"""
+            " where error is not null"
+        )
+        async with node.opened("ana", phone=ana.phone, epoch=3) as ana:
+            found = await ana.wait_for(MessageAcknowledged)
+            assert (found.chat, list(found.provider_message_ids)) == (bob.phone, ["ASKED"])
+            await bob.send(SendText(phone=ana.phone, message="last"), "LAST")
+            await ana.wait_for(MessageReceived, lambda m: "last" in str(m.content))
+            assert event[0] not in {
+                row[0] for row in await (await connection.execute(stored)).fetchall()
+            }
 
 
 async def test_child_killed_between_its_key_write_and_its_frame_sends_nothing(

@@ -25,7 +25,7 @@ from gateway.sessions.provider import (
     PresenceChanged,
 )
 from gateway.whatsapp_web.calls import Calls
-from gateway.whatsapp_web.inbound import STORED_EVENTS, events_of
+from gateway.whatsapp_web.inbound import STORED_EVENTS, UnreadableEvent, events_of
 from gateway.whatsapp_web.session import StoredEvent
 
 # The package itself would load the library in Go, which belongs into no process of tests.
@@ -94,14 +94,12 @@ def information(**fields: Any) -> dict[str, Any]:
     return base | fields
 
 
-@pytest.mark.parametrize("name", sorted(STORED_EVENTS - {"HistorySync"}))
-async def test_event_of_an_unknown_form_is_reported_and_holds_up_no_other(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(STORED_EVENTS - {"HistorySync"} | {"Unreadable"}))
+async def test_event_of_an_unknown_form_is_unreadable(name: str) -> None:
     fields = "Info Message MessageIDs MessageSource basicCallMeta JID From Join"
     body = dict.fromkeys(fields.split(), 1)
-    with capture_logs() as logged:
-        assert not await events_of(StoredEvent(7, AT, name, body), Library())
-    reports = [each for each in logged if each["event"] == "unexpected_error"]
-    assert [each["message_type"] for each in reports] == [name]
+    with pytest.raises(UnreadableEvent, match=name):
+        await events_of(StoredEvent(7, AT, name, body), Library())
 
 
 async def test_undecryptable_message_waits_unless_it_is_hidden() -> None:

@@ -16,6 +16,7 @@ from gateway.contract.callbacks.received import (
 )
 from gateway.contract.callbacks.states import (
     ConnectedCallback,
+    ConnectionRefusedCallback,
     DeliveryCallback,
     DisconnectedCallback,
     HeldKind,
@@ -25,6 +26,7 @@ from gateway.contract.callbacks.states import (
     PresenceChatCallback,
     ProxyFailureCallback,
     QueueHeldCallback,
+    ReceiptMissingCallback,
 )
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "WAITING",
     "Callback",
     "ConnectedCallback",
+    "ConnectionRefusedCallback",
     "DeliveryCallback",
     "DisconnectedCallback",
     "EventReceived",
@@ -48,6 +51,7 @@ __all__ = [
     "ProductReceived",
     "ProxyFailureCallback",
     "QueueHeldCallback",
+    "ReceiptMissingCallback",
     "ReceivedCallback",
     "ReceivedStatus",
     "TemplateReceived",

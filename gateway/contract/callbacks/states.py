@@ -127,6 +127,54 @@ class DisconnectedCallback(Callback):
     }
 
 
+class ReceiptMissingCallback(Callback):
+    """WhatsApp accepted a message, and no receipt came within the minutes that the instance set.
+
+    Posted to the webhook of message states, once, only to instances that ask for it. Nothing is
+    sent again; a receipt that comes later has its own callback.
+    """
+
+    type: Literal["ReceiptMissingCallback"] = "ReceiptMissingCallback"
+    phone: str
+    message_id: str
+    track_id: str | None = None
+    momment: int
+    accepted_at: int
+    minutes: int
+
+    example: ClassVar[Example] = {
+        "type": "ReceiptMissingCallback",
+        "instanceId": _INSTANCE,
+        "phone": _PHONE,
+        "messageId": _MESSAGE,
+        "momment": _AT + 900_000,
+        "acceptedAt": _AT,
+        "minutes": 15,
+    }
+
+
+class ConnectionRefusedCallback(Callback):
+    """WhatsApp refused the connection so often that the gateway tries once an hour from now on.
+
+    Posted to the webhook of disconnections, only to instances that ask for it.
+    """
+
+    type: Literal["ConnectionRefusedCallback"] = "ConnectionRefusedCallback"
+    momment: int
+    provider: str
+    error: str
+    attempts: int
+
+    example: ClassVar[Example] = {
+        "type": "ConnectionRefusedCallback",
+        "instanceId": _INSTANCE,
+        "momment": _AT,
+        "provider": "web-engine",
+        "error": "WhatsApp no longer accepts this version of the client.",
+        "attempts": 5,
+    }
+
+
 class ProxyFailureCallback(Callback):
     """The session cannot connect through its proxy; posted once until the reason changes.
 

@@ -12,6 +12,7 @@ from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import OmitIfNone, Wire
 
 _CREATED, _NOT_FOUND, _CONFLICT, _UNAVAILABLE = 201, 404, 409, 503
+_MAX_MINUTES = 1_440
 _MAX_MESSAGES, _MIN_WAIT_SECONDS, _MAX_WAIT_SECONDS = 100, 60, 86_400
 _PATH = "/connections"
 _DONE = {"value": True}
@@ -87,6 +88,12 @@ class ConnectionSettings(Wire):
 
     fallback: Fallback
     receipt_alarm: ReceiptAlarm
+    receipt_missing_minutes: Annotated[
+        int, Field(description="after so many a ReceiptMissingCallback; 0: none")
+    ]
+    notify_refused: Annotated[
+        bool, Field(description="whether a ConnectionRefusedCallback is posted")
+    ]
 
 
 class ConnectionList(Wire):
@@ -143,6 +150,8 @@ _STANDBY: Example = {
 _SETTINGS: Example = {
     "fallback": "off",
     "receiptAlarm": {"missingReceipts": 10, "ofMessages": 10, "waitSeconds": 3600},
+    "receiptMissingMinutes": 15,
+    "notifyRefused": True,
 }
 
 
@@ -201,6 +210,8 @@ class ChangeConnectionSettings(
         "missingReceipts": 10,
         "ofMessages": 10,
         "receiptWaitSeconds": 3600,
+        "receiptMissingMinutes": 15,
+        "notifyRefused": True,
     }
     example_minimal: ClassVar[Example] = {"fallback": "off"}
     answer_example: ClassVar[Any] = _SETTINGS
@@ -212,6 +223,22 @@ class ChangeConnectionSettings(
     ] = None
     receipt_wait_seconds: Annotated[
         int | None, Field(ge=_MIN_WAIT_SECONDS, le=_MAX_WAIT_SECONDS)
+    ] = None
+    receipt_missing_minutes: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=_MAX_MINUTES,
+            description="after so many without a receipt each message has a "
+            "ReceiptMissingCallback; 0, the default, for none",
+        ),
+    ] = None
+    notify_refused: Annotated[
+        bool | None,
+        Field(
+            description="post a ConnectionRefusedCallback when WhatsApp refused the connection "
+            "five times; off by default"
+        ),
     ] = None
 
     @field_validator("fallback")

@@ -227,6 +227,8 @@ class NodeChild:
                     reply.set_result(result)
                 else:
                     reply.set_exception(VerbFailed(failure, text))
+            case NodeNotice("", body=body):
+                logger.error("baileys_child_error", pid=self.pid, error=masked(body["text"]))
             case NodeNotice(instance_id):
                 if subscriber := self.subscribers.get(instance_id):
                     subscriber.on_notice(frame)

@@ -34,7 +34,7 @@ from gateway.sessions.provider import SessionSpec
 from gateway.sessions.reachability import NetworkFault
 from gateway.wakeups import waking
 from gateway.whatsapp_web.connection_loop import ConnectionLoop
-from gateway.whatsapp_web.linking_code import LinkingCode
+from gateway.whatsapp_web.reported_state import ReportedState
 from gateway.whatsapp_web.session import Json, VerbFailed
 
 _LINKING_SECONDS = 180.0
@@ -70,26 +70,27 @@ class BaileysSupervisor:
         on_lid: Callable[[str], None],
     ) -> None:
         self._spec, self._context = spec, context
-        self._report_state, self._report_lid = on_state, on_lid
+        self._state, self._report_lid = ReportedState(on_state), on_lid
         self._child: NodeChild | None = None
         self._device: str | None = None
-        self._linking_code = LinkingCode()
         self._wanted = asyncio.Event()
         self._over = asyncio.Event()
         self._failed = ""
         self._connections = ConnectionLoop(spec.instance_id)
-        self._broken = False
         self._notices: dict[str, Callable[[dict[str, Any]], None]] = {
             "QrShown": self._on_code,
             "Device": self._on_device,
             "Connected": self._on_connected,
-            "Disconnected": lambda _body: self._change(_State.DISCONNECTED),
+            "Disconnected": lambda _body: self._state.change(_State.DISCONNECTED),
             "Unreachable": self._on_unreachable,
             "LinkingEnded": lambda _body: self._over.set(),
             "Failed": self._on_failed,
         }
-        self.state = _State.CONNECTING
         self._requests = SessionRequests(spec, context.store, on_events)
+
+    @property
+    def state(self) -> ConnectionState:
+        return self._state.value
 
     @property
     def ratchets(self) -> int:
@@ -118,12 +119,12 @@ class BaileysSupervisor:
 
     def close(self) -> None:
         """Refuses a code to every waiting caller: the next session will show one."""
-        self._linking_code.close()
+        self._state.code.close()
 
     def retry_now(self) -> bool:
         """Ends a pause, also that after a replacement or a ban; returns False without a device."""
         if self.state in _WAITING:
-            self.state = _State.CONNECTING
+            self._state.value = _State.CONNECTING
         self._wanted.set()
         return self._device is not None
 
@@ -154,7 +155,7 @@ class BaileysSupervisor:
             SessionUnavailable: there is no code; the sentence says why.
         """
         self._wanted.set()
-        return await self._linking_code.wait()
+        return await self._state.code.wait()
 
     async def phone_code(self, phone: str) -> str:
         """Returns the code that the phone's owner types; raises as `code` does."""
@@ -190,9 +191,9 @@ class BaileysSupervisor:
         self._device = await self._context.store.device(self._spec.instance_id)
         if self._device is None:
             unpaired = self.state is not _State.LOGGED_OUT
-            self._change(_State.UNPAIRED if unpaired else self.state)
+            self._state.change(_State.UNPAIRED if unpaired else self.state)
             return False
-        self._change(_State.CONNECTING)
+        self._state.change(_State.CONNECTING)
         return True
 
     async def _run_client(self) -> None:
@@ -202,6 +203,7 @@ class BaileysSupervisor:
         if not await context.store.raise_fence(instance_id, self._spec.epoch):
             raise StartRefused("Another node runs the session of this instance.")
         linking = self._device is None
+        await context.store.reseal_keys(instance_id, self._spec.epoch)
         creds = await self._creds()
         child = await context.children.place(instance_id, self, deadline=self._spec.may_act_until())
         try:
@@ -211,7 +213,7 @@ class BaileysSupervisor:
             await self._watch(child)
         finally:
             self._child = None
-            self._linking_code.hide()
+            self._state.code.hide()
             await context.children.leave(child, instance_id)
             if self.state is _State.LOGGED_OUT:
                 # After its last write: the keys of a device that is unlinked are useless.
@@ -252,8 +254,8 @@ class BaileysSupervisor:
         began = clock.monotonic_seconds()
         while self._device is None and not self._over.is_set():
             passed = clock.monotonic_seconds() - began
-            if passed > _FIRST_CODE_SECONDS and not self._linking_code.is_shown:
-                self._linking_code.refuse(_NO_CODE)
+            if passed > _FIRST_CODE_SECONDS and not self._state.code.is_shown:
+                self._state.code.refuse(_NO_CODE)
             if passed > _LINKING_SECONDS:
                 self._over.set()
             elif child.gone.is_set():
@@ -293,19 +295,19 @@ class BaileysSupervisor:
 
     def _on_device(self, body: dict[str, Any]) -> None:
         self._device = body["jid"]
-        self._linking_code.hide()
+        self._state.code.hide()
 
     def _on_connected(self, body: dict[str, Any]) -> None:
         self._connections.note(self._context.clock.monotonic_seconds())
-        self._change(_State.CONNECTED)
+        self._state.change(_State.CONNECTED)
         if lid := body.get("lid"):
             self._report_lid(lid)
 
     def _on_unreachable(self, body: dict[str, Any]) -> None:
         sentence = network_sentence(body["error"]) or _NO_CODE
         if self.state is not _State.CONNECTED:
-            self._change(self.state, sentence)
-        self._linking_code.refuse(sentence)
+            self._state.change(self.state, sentence)
+        self._state.code.refuse(sentence)
 
     def _on_failed(self, body: dict[str, Any]) -> None:
         self._failed = body["error"]
@@ -314,20 +316,12 @@ class BaileysSupervisor:
     def _end(self, state: ConnectionState) -> None:
         if state is _State.LOGGED_OUT:
             self._device = None
-        self._change(state)
+        self._state.change(state)
         self._over.set()
 
     def _on_code(self, body: dict[str, Any]) -> None:
-        if self._device is not None:
-            return
-        if self._broken:  # a code proves that it is not any more
-            self._change(self.state, self.state.sentence)
-        self._linking_code.show(body["text"])
-
-    def _change(self, state: ConnectionState, reason: str | None = None) -> None:
-        if state is not self.state or reason:
-            self.state, self._broken = state, False
-            self._report_state(state, reason)
+        if self._device is None:
+            self._state.show_code(body["text"])
 
     def _on_failure(self, error: Exception) -> None:
         reason = sentence_of(error)
@@ -338,6 +332,4 @@ class BaileysSupervisor:
             error=type(error).__name__,
             reason=reason,
         )
-        self._change(_State.DISCONNECTED if self._device else _State.UNPAIRED, reason)
-        self._broken = True
-        self._linking_code.refuse(reason)
+        self._state.fail(is_linked=self._device is not None, reason=reason)

@@ -22,8 +22,11 @@ _DAYS_OF_SENDS = 7
 _DAYS_OF_POLLS = 90
 _DAYS_OF_RECEIVED = 30  # so long WhatsApp holds what was not confirmed
 _MESSAGE = "Message"
+_MAX_ID_LENGTH = 200
+_DAYS_OF_UNREADABLE = 30  # time for a version that can read them
 _MAX_AT_ONCE = 20  # a page of long ones is parsed in one go
 _MAX_DELETED_AT_ONCE = 1_000
+_MAX_RESEALED_AT_ONCE = 200
 
 StoredBody = tuple[str, Mapping[str, Any]]
 """Name and body of an event."""
@@ -68,6 +71,38 @@ class BaileysStore:
     async def key_ids(self, instance_id: str, kind: str) -> list[str]:
         rows = await self._fetch("list_keys", instance_id=instance_id, kind=kind)
         return [row["id"] for row in rows]
+
+    async def reseal_keys(self, instance_id: str, epoch: int) -> None:
+        """Puts keys that are sealed under an earlier secret under the present one, in batches.
+
+        One that changes meanwhile, or that no secret opens, stays as it is.
+        """
+        prefix = self._store.seal_prefix
+        kind, id_, count = "", "", 0
+        while prefix and (
+            rows := await self._fetch(
+                "list_stale_keys",
+                instance_id=instance_id,
+                prefix=prefix,
+                after_kind=kind,
+                after_id=id_,
+                max_count=_MAX_RESEALED_AT_ONCE,
+            )
+        ):
+            kind, id_ = rows[-1]["kind"], rows[-1]["id"]
+            readable = [row for row in rows if _is_json(row["value"])]
+            written = await self._fetch(
+                "reseal_keys",
+                instance_id=instance_id,
+                epoch=epoch,
+                **{
+                    f"{name}s": [row[name] for row in readable]
+                    for name in ("kind", "id", "version", "value")
+                },
+            )
+            count += len(written)
+        if count:
+            logger.info("keys_resealed", instance_id=instance_id, count=count)
 
     async def commit(
         self,
@@ -131,6 +166,12 @@ class BaileysStore:
     async def delete_event(self, instance_id: str, event_id: int) -> None:
         await self._fetch("delete_event", instance_id=instance_id, id=event_id)
 
+    async def set_event_aside(self, instance_id: str, event_id: int, *, error: str) -> bool:
+        """Stores why an event cannot be read; returns False if that was known before."""
+        return bool(
+            await self._fetch("set_event_aside", instance_id=instance_id, id=event_id, error=error)
+        )
+
     async def add_send(self, instance_id: str, provider_id: str, message_id: str) -> None:
         await self._fetch(
             "add_send",
@@ -163,7 +204,7 @@ class BaileysStore:
         return options
 
     async def delete_expired(self) -> None:
-        """Deletes sends, polls and marks past their retention, in batches."""
+        """Deletes sends, polls, marks and unreadable events past their retention, in batches."""
         for name, days in (
             ("delete_expired_sends", _DAYS_OF_SENDS),
             ("delete_expired_polls", _DAYS_OF_POLLS),
@@ -172,6 +213,10 @@ class BaileysStore:
         ):
             while await self._fetch(name, days=days, max_count=_MAX_DELETED_AT_ONCE):
                 pass
+        while given_up := await self._fetch(
+            "delete_unreadable", days=_DAYS_OF_UNREADABLE, max_count=_MAX_DELETED_AT_ONCE
+        ):
+            logger.error("events_given_up", count=len(given_up))
 
     def _new_key(self) -> str:
         return str(uuid.UUID(bytes=self._random_bytes(16), version=4))
@@ -196,7 +241,10 @@ def _mark_of(body: Mapping[str, Any]) -> str:
     information = body["Info"]
     source = information["MessageSource"]
     place = orjson.dumps([source.get("Chat"), (source.get("Sender") or {}).get("User")])
-    return f"{information['ID']} {hashlib.sha256(place).hexdigest()[:16]}"
+    message_id = information["ID"]
+    if len(message_id) > _MAX_ID_LENGTH:  # an index holds no text of any length
+        message_id = hashlib.sha256(message_id.encode()).hexdigest()
+    return f"{message_id} {hashlib.sha256(place).hexdigest()[:16]}"
 
 
 def _is_json(value: str | None) -> bool:

@@ -5,7 +5,6 @@ import secrets
 from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeVar
 
 import orjson
@@ -36,9 +35,10 @@ from gateway.sessions.provider import (
     SessionSpec,
 )
 from gateway.whatsapp_web.calls import Calls
-from gateway.whatsapp_web.inbound import STORED_EVENTS, events_of
+from gateway.whatsapp_web.inbound import STORED_EVENTS
 from gateway.whatsapp_web.jids import jid_of
 from gateway.whatsapp_web.session import Fields, SendContext, VerbFailed, WebSession
+from gateway.whatsapp_web.stored_events import acknowledge_nothing, reports_of
 
 Result = TypeVar("Result")
 
@@ -146,14 +146,8 @@ class WhatsmeowSession:
                 if change := self._next_state():
                     yield change
                 reported_up_to = event.id
-                delete = partial(self._context.store.delete_event, self.spec.instance_id, event.id)
-                *facts, last = await events_of(event, self) or (None,)
-                for number, fact in enumerate(facts):
-                    yield ReportedEvent(fact, f"{event.id}.{number}", _acknowledge_nothing)
-                if last is None:
-                    await delete()
-                else:
-                    yield ReportedEvent(last, str(event.id), delete)
+                for report in await reports_of(event, self, self._context.store):
+                    yield report
             if not stored:
                 await self._wakeup.wait()
 
@@ -219,13 +213,13 @@ class WhatsmeowSession:
         change, self._new_state = self._new_state, None
         if change is None:
             return None
-        return ReportedEvent(change, f"state-{secrets.token_hex(8)}", _acknowledge_nothing)
+        return ReportedEvent(change, f"state-{secrets.token_hex(8)}", acknowledge_nothing)
 
     def _next_identity(self) -> ReportedEvent | None:
         identity, self._new_identity = self._new_identity, None
         if identity is None:
             return None
-        return ReportedEvent(identity, f"identity-{secrets.token_hex(8)}", _acknowledge_nothing)
+        return ReportedEvent(identity, f"identity-{secrets.token_hex(8)}", acknowledge_nothing)
 
     def _on_lid(self, lid: str) -> None:
         """Reports lid and number once per session, for the callbacks of own messages."""
@@ -267,10 +261,6 @@ class WhatsmeowSession:
         sending = self._in_flight
         if sending and sending.provider_id in provider_ids:
             sending.received.set()
-
-
-async def _acknowledge_nothing() -> None:
-    pass
 
 
 def _caller_error(error: VerbFailed) -> CallerError:

@@ -12,7 +12,6 @@ callers wait while the client connects again.
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -26,16 +25,15 @@ from gateway.providers.whatsmeow.failures import (
     network_sentence,
     sentence_of,
 )
+from gateway.providers.whatsmeow.opening import greet, open_client
 from gateway.providers.whatsmeow.probing import probe, wait_for, watch_linking
 from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec
 from gateway.whatsapp_web.connection_loop import ConnectionLoop
-from gateway.whatsapp_web.jids import text_of
-from gateway.whatsapp_web.linking_code import LinkingCode
+from gateway.whatsapp_web.reported_state import ReportedState
 from gateway.whatsapp_web.session import VerbFailed
 
-_OPENING_SECONDS = 60.0
 _RECONNECT_SECONDS = 10.0  # after a suspension, before the session counts as disconnected
 _MAX_PAUSE_SECONDS = 60.0
 _STABLE_SECONDS = 60.0
@@ -61,20 +59,25 @@ class SessionSupervisor:
         on_lid: Callable[[str], None],
     ) -> None:
         self._spec, self._context = spec, context
-        self._report_state, self._report_event, self._report_lid = on_state, on_event, on_lid
+        self._state, self._report_event, self._report_lid = (
+            ReportedState(on_state),
+            on_event,
+            on_lid,
+        )
         self._child: Child | None = None
         self._greeting: asyncio.Task[None] | None = None
         self._device: str | None = None
-        self._linking_code = LinkingCode()
         self._wanted = asyncio.Event()
         self._over = asyncio.Event()
         self._connections = ConnectionLoop(spec.instance_id)
-        self._broken = False
         self._suspensions_before = 0
         self.reconnected = asyncio.Event()
         """Is not set while the client connects again after a suspension."""
         self.reconnected.set()
-        self.state = ConnectionState.CONNECTING
+
+    @property
+    def state(self) -> ConnectionState:
+        return self._state.value
 
     @property
     def phone(self) -> str | None:
@@ -98,7 +101,7 @@ class SessionSupervisor:
 
     def close(self) -> None:
         """Refuses a code to every waiting caller: the next session will show one."""
-        self._linking_code.close()
+        self._state.code.close()
         self.reconnected.set()
 
     def retry_now(self) -> bool:
@@ -136,7 +139,7 @@ class SessionSupervisor:
             SessionUnavailable: there is no code; the sentence says why.
         """
         self._wanted.set()
-        return await self._linking_code.wait()
+        return await self._state.code.wait()
 
     async def phone_code(self, phone: str) -> str:
         """Returns the code that the phone's owner types; raises as `code` does."""
@@ -173,7 +176,7 @@ class SessionSupervisor:
         if self._device is None:
             async with self._placed(alone=True) as child:
                 is_linked = lambda: self._device is not None  # noqa: E731 - read at each step
-                await watch_linking(child, self._linking_code, is_linked, self._over, clock)
+                await watch_linking(child, self._state.code, is_linked, self._over, clock)
                 if not await self._may_move(child):
                     await self._watch(child)
                     return
@@ -216,26 +219,16 @@ class SessionSupervisor:
         return True
 
     async def _open(self, child: Child) -> None:
-        instance_id = self._spec.instance_id
         store = await self._context.key_store(self._spec, is_new=self._device is None)
         self._child, self._suspensions_before = child, child.suspensions
-        async with asyncio.timeout(_OPENING_SECONDS):
-            await child.call(
-                instance_id,
-                "open",
-                store=store,
-                device=self._device,
-                uuid=f"{instance_id}-{secrets.token_hex(4)}",
-                name=self._context.settings.device_name,
-                proxy=self._spec.proxy and self._spec.proxy.model_dump(),
-            )
+        await open_client(child, self._spec, self._context.settings, store, self._device)
 
     async def _leave(self, child: Child) -> None:
         self._child = None
         if self._greeting:
             self._greeting.cancel()
             await asyncio.wait({self._greeting})
-        self._linking_code.hide()
+        self._state.code.hide()
         linked = self._device is not None
         await self._context.children.leave(child, self._spec.instance_id, linked=linked)
         await self._context.close_key_store(self._spec)
@@ -288,7 +281,7 @@ class SessionSupervisor:
     async def _on_event(self, event: LibraryEvent) -> None:
         match event.name:
             case "QrShown":
-                self._on_code(event.body["text"])
+                self._state.show_code(event.body["text"])
             case "Device":
                 await self._on_linked(event.body["JID"])
             case "Connected":
@@ -316,7 +309,7 @@ class SessionSupervisor:
         if (child := self._child) is None or self._is_lost_in(child):
             return  # the client is being closed, and its last events arrive
         self._connections.note(self._context.clock.monotonic_seconds())
-        self._greeting = asyncio.create_task(self._greet(child))
+        self._greeting = asyncio.create_task(greet(child, self._spec.instance_id, self._report_lid))
         self._change(ConnectionState.CONNECTED)
 
     def _on_disconnected(self, event: LibraryEvent) -> None:
@@ -325,12 +318,6 @@ class SessionSupervisor:
         elif self.state is not ConnectionState.CONNECTED:
             self._change(self.state, network_sentence(event.body["error"]))
 
-    async def _greet(self, child: Child) -> None:
-        with contextlib.suppress(ChildGone, VerbFailed):
-            await child.call(self._spec.instance_id, "become_available")
-            if lid := text_of((await child.call(self._spec.instance_id, "me")).get("LID")):
-                self._report_lid(lid)
-
     async def _on_end(self, state: ConnectionState) -> None:
         if state is ConnectionState.LOGGED_OUT and self._device:
             await self._context.store.delete_device(self._spec.instance_id, self._device)
@@ -338,16 +325,9 @@ class SessionSupervisor:
         self._change(state)
         self._over.set()
 
-    def _on_code(self, code: str) -> None:
-        if self._broken:  # a code proves that it is not any more
-            self._change(self.state, self.state.sentence)
-        self._linking_code.show(code)
-
     def _change(self, state: ConnectionState, reason: str | None = None) -> None:
         self.reconnected.set()
-        if state is not self.state or reason:
-            self.state, self._broken = state, False
-            self._report_state(state, reason)
+        self._state.change(state, reason)
 
     def _on_failure(self, error: Exception) -> None:
         reason = sentence_of(error)
@@ -358,6 +338,5 @@ class SessionSupervisor:
             error=type(error).__name__,
             reason=reason,
         )
-        self._change(_State.DISCONNECTED if self._device else _State.UNPAIRED, reason)
-        self._broken = True
-        self._linking_code.refuse(reason)
+        self.reconnected.set()
+        self._state.fail(is_linked=self._device is not None, reason=reason)

@@ -16,6 +16,7 @@ from gateway.whatsapp_web.stored_json import stored_text
 _PAUSE_SECONDS = 0.5
 _DAYS_OF_SENDS = 7
 _DAYS_OF_POLLS = 90
+_DAYS_OF_UNREADABLE = 30  # time for a version that can read them
 _MAX_AT_ONCE = 100
 _MAX_DELETED_AT_ONCE = 1_000
 
@@ -54,6 +55,12 @@ class Store:
     async def delete_event(self, instance_id: str, event_id: int) -> None:
         await self._fetch("delete_event", instance_id=instance_id, id=event_id)
 
+    async def set_event_aside(self, instance_id: str, event_id: int, *, error: str) -> bool:
+        """Stores why an event cannot be read; returns False if that was known before."""
+        return bool(
+            await self._fetch("set_event_aside", instance_id=instance_id, id=event_id, error=error)
+        )
+
     async def add_send(self, instance_id: str, provider_id: str, message_id: str) -> None:
         await self._fetch(
             "add_send",
@@ -86,13 +93,17 @@ class Store:
         return options
 
     async def delete_expired(self) -> None:
-        """Deletes sends and polls past their retention, in batches."""
+        """Deletes sends, polls and unreadable events past their retention, in batches."""
         for name, days in (
             ("delete_expired_sends", _DAYS_OF_SENDS),
             ("delete_expired_polls", _DAYS_OF_POLLS),
         ):
             while await self._fetch(name, days=days, max_count=_MAX_DELETED_AT_ONCE):
                 pass
+        while given_up := await self._fetch(
+            "delete_unreadable", days=_DAYS_OF_UNREADABLE, max_count=_MAX_DELETED_AT_ONCE
+        ):
+            logger.error("events_given_up", count=len(given_up))
 
     async def key_file_owners(self) -> set[str]:
         """Returns the instances whose keys are in a file, on whichever node."""

@@ -3,13 +3,19 @@
 const MAX_MESSAGES_OF_CHAT = 20;
 const MAX_PART_CHARACTERS = 65_536; // the engine reads a part at once
 
-// Returns the bodies of events, each of a part of the history; `asJson` is that of `Messages`.
-export function historiesOf({ chats, contacts, messages, lidPnMappings }, asJson, proto) {
+// Returns the bodies of events, each of a part of the history; `asJson` is that of `Messages`. Calls `setAside`
+// with the error and the message, where one cannot be read.
+export function historiesOf({ chats, contacts, messages, lidPnMappings }, { asJson, proto, setAside }) {
   const byChat = new Map();
   for (const message of messages ?? []) {
     const of = byChat.get(message.key?.remoteJid) ?? [];
     byChat.set(message.key?.remoteJid, of);
-    if (of.length < MAX_MESSAGES_OF_CHAT) of.push({ message: asJson(message, proto.WebMessageInfo) });
+    if (of.length === MAX_MESSAGES_OF_CHAT) continue;
+    try {
+      of.push({ message: asJson(message, proto.WebMessageInfo) });
+    } catch (error) {
+      setAside(error, message);
+    }
   }
   const names = new Map((contacts ?? []).filter(({ notify }) => notify).map(({ id, notify }) => [id, notify]));
   const parts = new Parts();

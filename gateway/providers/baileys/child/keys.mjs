@@ -2,6 +2,8 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 
+import { wellFormed } from './link.mjs';
+
 const MAX_CACHED = 2000;
 const MAX_CACHED_CHARACTERS = 4_000_000; // the session with one person may have megabytes
 export const CREDS = 'creds';
@@ -15,7 +17,8 @@ export class Keys {
   // `read(kind, ids)` returns the stored texts by id.
   constructor(library, outbox, read) {
     const { BufferJSON, proto } = library.baileys;
-    this.write = (value) => JSON.stringify(value, BufferJSON.replacer);
+    const plain = (name, value) => wellFormed(BufferJSON.replacer(name, value));
+    this.write = (value) => JSON.stringify(value, plain);
     this.parse = (text) => JSON.parse(text, BufferJSON.reviver);
     this.syncKey = (value) => proto.Message.AppStateSyncKeyData.fromObject(value);
     Object.assign(this, { outbox, read });

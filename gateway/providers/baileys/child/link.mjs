@@ -73,4 +73,7 @@ export class Link {
   }
 }
 
-const asJson = (_name, value) => (typeof value === 'bigint' ? String(value) : value);
+// A sender can put half of a surrogate pair into a text, which is no JSON for the engine.
+export const wellFormed = (value) => (typeof value === 'string' ? value.toWellFormed() : value);
+
+const asJson = (_name, value) => (typeof value === 'bigint' ? String(value) : wellFormed(value));

@@ -7,6 +7,7 @@ const ACRONYMS = new Set(['id', 'jid', 'json', 'jpeg', 'sha256', 'ms', 'ts', 'iv
 const PLURALS = { ids: 'IDs', urls: 'URLs' };
 const WHOLE = new Set(['url', 'fbid']); // at the start of a longer name they stay as they are
 const UNCHANGED = new Set(['mac']);
+const MAX_LEVELS = 250; // far more than any message has, and far fewer than the engine reads
 const WORDS = /[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])/g;
 
 export function schemaName(name) {
@@ -58,12 +59,13 @@ function collectNames(type, names, seen) {
   }
 }
 
-function renamed(value, rename) {
-  if (Array.isArray(value)) return value.map((each) => renamed(each, rename));
+function renamed(value, rename, level = 0) {
+  if (level > MAX_LEVELS) throw new Error(`a message of more than ${MAX_LEVELS} levels`);
+  if (Array.isArray(value)) return value.map((each) => renamed(each, rename, level + 1));
   if (value === null || typeof value !== 'object') return value;
   const result = {};
   for (const [name, each] of Object.entries(value)) {
-    if (each !== null && each !== undefined) result[rename(name)] = renamed(each, rename);
+    if (each !== null && each !== undefined) result[rename(name)] = renamed(each, rename, level + 1);
   }
   return result;
 }

@@ -10,6 +10,7 @@ import { agentsOf } from './proxies.mjs';
 import { Secrets } from './secrets.mjs';
 import { Sent } from './sending.mjs';
 import { callOf, notificationsOf, presenceOf, receiptOf, writingOf } from './stanzas.mjs';
+import { Unreadable } from './unreadable.mjs';
 
 const CONTACT = 'contact';
 const RESTART_REQUIRED = 515;
@@ -48,6 +49,7 @@ export class Session {
     this.#ask = (what, body) => link.request(instanceId, given.epoch, what, body);
     this.keys = new Keys(library, this.outbox, (kind, ids) => this.#ask('keys', { kind, ids }));
     this.secrets = new Secrets(this.keys);
+    this.unreadable = new Unreadable(library, this.outbox, this.keys);
     this.creds = given.creds ? this.keys.parse(given.creds) : undefined;
     this.agents = () => agentsOf(library, given.proxy, Boolean(this.creds.account));
   }
@@ -148,11 +150,19 @@ export class Session {
       case 'contacts.upsert':
         return data.forEach(({ id, name }) => name && this.outbox.addRow(CONTACT, id, this.keys.write(name)));
       case 'messaging-history.set':
-        return historiesOf(data, (...m) => this.messages.asJson(...m), this.library.baileys.proto)
-          .forEach((part) => this.outbox.addLater('HistorySync', part));
+        return this.#onHistory(data);
       default:
         return undefined;
     }
+  }
+
+  #onHistory(data) {
+    const parts = historiesOf(data, {
+      proto: this.library.baileys.proto,
+      asJson: (...given) => this.messages.asJson(...given),
+      setAside: (error, message) => this.unreadable.message(error, message),
+    });
+    parts.forEach((part) => this.outbox.addLater('HistorySync', part));
   }
 
   storeCreds() {
@@ -232,7 +242,7 @@ export class Session {
       try {
         read(node).forEach(([name, body]) => this.outbox.addEvent(name, body));
       } catch (error) {
-        this.notice('Unreadable', { tag: node?.tag, error: String(error?.message ?? error) });
+        this.unreadable.stanza(error, node);
       }
     };
     ws.on('CB:ack,class:message', ({ attrs }) => this.sent.acknowledged(attrs));
@@ -262,18 +272,24 @@ export class Session {
   // Hands a message to the library, unless it is stored and only its receipt was lost: its keys are
   // used up, and the library would refuse it. WhatsApp sends such messages after a login only.
   #receive(node, decrypt) {
-    this.#remember(node);
+    let key;
+    try {
+      this.#remember(node);
+      ({ key } = this.library.decodeMessageNode(node, this.creds.me.id, this.creds.me.lid ?? '').fullMessage);
+    } catch (error) {
+      this.unreadable.stanza(error, node);
+      return void decrypt(); // the library refuses it, so that WhatsApp does not send it again
+    }
     if (!this.#isCatchingUp && !this.#checking) return void decrypt();
-    const work = (this.#checking ?? Promise.resolve()).then(() => this.#receiveOnce(node, decrypt));
-    const end = work.catch((error) => this.notice('Unreadable', { tag: 'message', error: String(error?.message) }));
+    const work = (this.#checking ?? Promise.resolve()).then(() => this.#receiveOnce(node, key, decrypt));
+    const end = work.catch(() => {}); // the connection broke: WhatsApp sends it again after the login
     this.#checking = end;
     end.then(() => {
       if (this.#checking === end) this.#checking = undefined;
     });
   }
 
-  async #receiveOnce(node, decrypt) {
-    const { key } = this.library.decodeMessageNode(node, this.creds.me.id, this.creds.me.lid ?? '').fullMessage;
+  async #receiveOnce(node, key, decrypt) {
     const information = { ID: key.id, MessageSource: this.#sourceOf(key, node.attrs) };
     if (!(await this.#ask('stored', { Info: information }))) return decrypt();
     const kind = node.attrs.category === 'peer' ? 'peer_msg' : key.fromMe ? 'sender' : undefined;
@@ -301,7 +317,11 @@ export class Session {
     this.secrets.keep(key.id, message.message);
     // A copy that was asked for may be of a message that was stored before its receipt could leave.
     const again = message.retryCount ? { IsCopy: true } : {};
-    this.outbox.addEvent('Message', { Info: information, Message: this.messages.asJson(message.message), ...again });
+    try {
+      this.outbox.addEvent('Message', { Info: information, Message: this.messages.asJson(message.message), ...again });
+    } catch (error) {
+      this.unreadable.message(error, message);
+    }
   }
 
   #sourceOf(key, attrs) {
