@@ -10,7 +10,6 @@ import psutil
 import pytest
 from psycopg import AsyncConnection
 
-from gateway.contract.extensions.proxies import Proxy
 from gateway.contract.zapi.instances import (
     AlreadyConnected,
     Disconnect,
@@ -21,12 +20,11 @@ from gateway.contract.zapi.instances import (
     RestoreSession,
 )
 from gateway.contract.zapi.messages.text import SendText
-from gateway.errors import NotConnected, Restricted, SessionUnavailable, Unconfirmed
+from gateway.errors import NotConnected, Restricted, Unconfirmed
 from gateway.providers.baileys.process import NodeChildGone
 from gateway.providers.baileys.store import BaileysStore
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged, IdentityLearned, MessageReceived
-from tests.fixtures.proxies import Kind, local_proxy
 from tests.providers.baileys_node import Node, node_at
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
 from tests.providers.whatsmeow_node import FAR_AWAY, OpenSession, Pair
@@ -64,41 +62,6 @@ async def test_phone_is_linked_by_code_read_and_unlinked(
         await whatsapp.control("cut", phone=ana.phone, why="logged_out")
         await ana.until_state(ConnectionState.LOGGED_OUT)
         assert not (await ana.session.execute(RestoreSession())).value
-
-
-@pytest.mark.parametrize("kind", ["http", pytest.param("socks5", marks=pytest.mark.long)])
-async def test_instance_links_and_sends_through_its_own_proxy(
-    town: Node, pair: Pair, whatsapp: FakeWhatsApp, kind: Kind
-) -> None:
-    name, (_ana, bob) = f"over {kind}", pair
-    async with (
-        local_proxy(kind, beyond=whatsapp.port, login="ana:secret") as first,
-        local_proxy(kind, beyond=whatsapp.port) as second,
-    ):
-        async with town.opened(name, proxy=Proxy(proxy_url=first.url)) as mia:
-            await mia.link()
-        linked_through = list(first.targets)
-        assert set(linked_through) == {"web.whatsapp.com:443"}
-
-        phone = mia.phone
-        async with town.opened(
-            name, phone=phone, epoch=2, proxy=Proxy(proxy_url=second.url)
-        ) as mia:
-            await mia.until_state(ConnectionState.CONNECTED)
-            await mia.send(SendText(phone=bob.phone, message="by another way"))
-            assert (await bob.wait_for(MessageReceived)).chat == phone
-        assert second.targets
-        assert first.targets == linked_through
-
-
-async def test_instance_with_a_failing_proxy_does_not_bypass_it(town: Node) -> None:
-    async with (
-        local_proxy("http", refuses=403) as proxy,
-        town.opened("cut off", proxy=Proxy(proxy_url=proxy.url)) as tom,
-    ):
-        with pytest.raises(SessionUnavailable, match="proxy"):
-            await tom.session.execute(ReadQrCode())
-        assert set(proxy.targets) == {"web.whatsapp.com:443"}
 
 
 async def test_session_moves_to_another_node_and_an_older_epoch_writes_no_key(
