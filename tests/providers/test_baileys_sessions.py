@@ -10,6 +10,11 @@ import psutil
 import pytest
 from psycopg import AsyncConnection
 
+from gateway.contract.operation import Operation
+from gateway.contract.zapi.business.profile import ReadBusinessProfile
+from gateway.contract.zapi.chats import TouchChat
+from gateway.contract.zapi.contacts import LookUpNumber
+from gateway.contract.zapi.groups.group import ReadGroupLight
 from gateway.contract.zapi.instances import (
     AlreadyConnected,
     Disconnect,
@@ -20,7 +25,7 @@ from gateway.contract.zapi.instances import (
     RestoreSession,
 )
 from gateway.contract.zapi.messages.text import SendText
-from gateway.errors import NotConnected, Restricted, Unconfirmed
+from gateway.errors import NotConnected, Restricted, SessionUnavailable, Unconfirmed
 from gateway.providers.baileys.process import NodeChildGone
 from gateway.providers.baileys.store import BaileysStore
 from gateway.sessions.connection import ConnectionState
@@ -168,16 +173,48 @@ async def test_session_that_does_not_answer_and_child_that_hangs_are_restarted(
 
 
 @pytest.mark.long
-async def test_child_that_fills_its_memory_ends_and_says_why(
+async def test_child_that_fills_its_memory_ends_alone_and_says_why(
     database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
-    async with node_at(database_url, whatsapp, memory_mb=128) as node:
-        ana = await node.linked("ana")
-        child = ana.child
+    async with node_at(
+        database_url, whatsapp, memory_mb=128, sessions_per_process=2, probe_timeout_seconds=240
+    ) as node:
+        ana, bob, cid = [await node.linked(name) for name in ("ana", "bob", "cid")]
+        full, other = ana.child, cid.pid
+        assert ana.pid == bob.pid != other
         with pytest.raises(NodeChildGone, match="GATEWAY_BAILEYS_MEMORY_MB"):
-            await child.call("ana", "ready", filling=[[number] for number in range(2_500_000)])
-        await ana.wait_for(ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED)
-        await ana.until_state(ConnectionState.CONNECTED)
+            await full.call("ana", "ready", filling=[[number] for number in range(2_500_000)])
+        for line in (ana, bob):
+            told = await line.wait_for(
+                ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED
+            )
+            assert "GATEWAY_BAILEYS_MEMORY_MB" in str(told.reason)
+            await line.until_state(ConnectionState.CONNECTED)
+        assert not psutil.pid_exists(full.pid)
+        await cid.send(SendText(phone=bob.phone, message="are you back?"))
+        await bob.wait_for(MessageReceived)
+        assert cid.pid == other
+
+
+async def test_request_that_whatsapp_does_not_answer_fails_in_time(
+    database_url: str, whatsapp: FakeWhatsApp
+) -> None:
+    group = "120363019502650977-group"
+    asked: tuple[Operation[Any], ...] = (
+        ReadGroupLight.model_validate({"phone": group}),
+        LookUpNumber(phones=("5511955554444",)),
+        ReadBusinessProfile(phone="5511955554444"),
+        TouchChat(phone=group, action="pin"),
+    )
+    async with node_at(database_url, whatsapp, answer_seconds=3) as node:
+        ana = await node.linked("ana")
+        await whatsapp.control("behave", mute=True)
+        try:
+            for operation in asked:
+                with pytest.raises(SessionUnavailable, match="did not answer"):
+                    await ana.session.execute(operation)
+        finally:
+            await whatsapp.control("behave", mute=False)
 
 
 async def test_session_ended_by_whatsapp_is_reported_not_restarted(

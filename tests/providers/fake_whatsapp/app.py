@@ -113,9 +113,16 @@ class Control:
         )
 
     async def write_app_state(self, body: Body) -> Body:
-        """Changes a contact or a chat, as somebody does with the phone itself."""
+        """Changes a contact or a chat, as somebody does with the phone itself.
+
+        With `as_rival` the phone does so just before the next change of a device arrives.
+        """
         account = self._universe.account(body["phone"])
-        account.app_state.write(body["collection"], body["index"], body["value"])
+        change = (body["collection"], body["index"], body["value"])
+        if body.get("as_rival"):
+            account.app_state.rivals.append(change)
+            return {}
+        account.app_state.write(*change)
         devices = self._universe.connections(account.phone)
         await app_state.tell(devices, account, body["collection"])
         return {}
