@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.contract.internal.presence import ShowTyping
 from gateway.contract.zapi.chats import ChatAction, NewestMessage, TouchChat, UnreadMessage
 from gateway.contract.zapi.groups.group import CreateGroup
 from gateway.contract.zapi.messages.text import SendText
@@ -17,6 +18,7 @@ from gateway.sessions.provider import (
     IdentityLearned,
     MessageAcknowledged,
     MessageReceived,
+    PresenceChanged,
 )
 from tests.providers.baileys_client.client import BaileysProcess
 from tests.providers.baileys_node import Node
@@ -252,3 +254,31 @@ async def test_history_of_a_linked_phone_and_the_states_of_its_chats_arrive(
         )
         shown = await eve.wait_for(ChatModified)
         assert (shown.chat, shown.action) == (PERSON, "archive")
+
+
+async def subscriptions(whatsapp: FakeWhatsApp, line: OpenSession) -> int:
+    presence: list[str] = (await whatsapp.control("state"))["presence"]
+    return presence.count(f"{line.phone} subscribe")
+
+
+async def test_presence_of_a_person_is_reported_once_the_chat_is_open(
+    town: Node, pair: Pair, whatsapp: FakeWhatsApp
+) -> None:
+    ana, _bob = pair
+    before = await subscriptions(whatsapp, ana)
+    async with town.opened("comes and goes") as eve:
+        await eve.link()
+        await ana.session.execute(ShowTyping(phone=eve.phone, seconds=1))
+        typing = await eve.wait_for(PresenceChanged, lambda p: p.status == "composing")
+        assert typing.chat == ana.phone
+        online = await ana.wait_for(PresenceChanged, lambda p: p.status == "available")
+        assert online.chat == eve.phone
+        eve.forget()
+        await ana.session.execute(ShowTyping(phone=eve.phone, seconds=1))
+        await eve.wait_for(PresenceChanged)
+        gone = {"from": f"{eve.phone}@s.whatsapp.net", "type": "unavailable", "last": str(SENT_AT)}
+        await whatsapp.control("inject", phone=ana.phone, tag="presence", attrs=gone)
+        offline = await ana.wait_for(PresenceChanged, lambda p: bool(p.last_seen))
+        assert (offline.chat, offline.status) == (eve.phone, "unavailable")
+        assert offline.last_seen == datetime.fromtimestamp(SENT_AT, UTC)
+    assert (await subscriptions(whatsapp, ana)) == before + 1

@@ -191,7 +191,8 @@ async def presence(sender: "Connection", node: Node) -> None:
         if watched and watched is not sender.account:
             watched.watchers.add(sender.account.phone)
             await sender.send(_presence_of(watched))
-        return
+    if kind not in {"available", "unavailable"}:
+        return  # a stanza that only says the name
     sender.account.is_available = kind == "available"
     for phone in sender.account.watchers:
         for watcher in universe.connections(phone):
