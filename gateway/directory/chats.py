@@ -15,6 +15,7 @@ from gateway.contract.zapi.chats import (
     ChatSummary,
     ListChats,
     ModifyChat,
+    NewestMessage,
     ReadChat,
     SetNote,
     TouchChat,
@@ -32,13 +33,14 @@ from gateway.contract.zapi.groups.group import (
 from gateway.database.queries import query
 from gateway.directory.contacts import profile_of
 from gateway.directory.context import DirectoryContext
-from gateway.identities.people import names_of
+from gateway.identities.people import ChatNames, names_of
 
 _FIRST_PAGE = query("directory", "first_page_of_chats")
 _FURTHER_PAGE = query("directory", "further_page_of_chats")
 _FIND_CHATS = query("directory", "find_chats")
 _MODIFY_CHAT = query("directory", "modify_chat")
 _UNREAD_MESSAGES = query("directory", "unread_messages")
+_NEWEST_MESSAGE = query("directory", "newest_message")
 _SET_NOTE = query("directory", "set_note")
 _NAMES_OF = query("directory", "names_of")
 
@@ -103,6 +105,12 @@ class _Unread:
     sender: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Newest(_Unread):
+    from_me: bool
+    at: datetime
+
+
 @handlers.handles(ListChats)
 async def list_chats(context: DirectoryContext, operation: ListChats) -> tuple[ChatSummary, ...]:
     """Keeps the order of the first page for ten minutes, so that no chat moves between pages."""
@@ -146,28 +154,44 @@ async def read_chat(context: DirectoryContext, operation: ReadChat) -> ChatDetai
 
 @handlers.handles(ModifyChat)
 async def modify_chat(context: DirectoryContext, operation: ModifyChat) -> Value:
-    chat = await _chat_of(context, operation.phone)
-    unread = await _unread(context, chat) if operation.action == "read" else ()
-    touch = TouchChat(phone=chat, action=operation.action, unread=unread)
+    names = await names_of(context.database, context.instance.id, operation.phone)
+    touch = TouchChat(
+        phone=names.chat,
+        action=operation.action,
+        unread=await _unread(context, names) if operation.action == "read" else (),
+        newest=await _newest(context, names),
+    )
     await context.router.execute(context.instance, touch)
     await context.database.execute(
         _MODIFY_CHAT,
         instance_id=context.instance.id,
-        phone=chat,
+        phone=names.chat,
         action=operation.action,
+        at=None,
     )
     return Value()
 
 
-async def _unread(context: DirectoryContext, phone: str) -> tuple[UnreadMessage, ...]:
+async def _unread(context: DirectoryContext, names: ChatNames) -> tuple[UnreadMessage, ...]:
     rows = await context.database.fetch_all(
         _Unread,
         _UNREAD_MESSAGES,
         instance_id=context.instance.id,
-        phone=phone,
+        phone=names.chat,
+        names=names.every,
         max_count=_MAX_UNREAD,
     )
     return tuple(UnreadMessage(id=row.id, sender=row.sender) for row in rows)
+
+
+async def _newest(context: DirectoryContext, names: ChatNames) -> NewestMessage | None:
+    row = await context.database.fetch_one(
+        _Newest, _NEWEST_MESSAGE, instance_id=context.instance.id, names=names.every
+    )
+    if row is None:
+        return None
+    at = int(row.at.timestamp())
+    return NewestMessage(id=row.id, sender=row.sender, from_me=row.from_me, sent_at=at)
 
 
 @handlers.handles(SetNote)

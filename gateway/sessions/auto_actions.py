@@ -147,7 +147,7 @@ class AutoActions:
         )
         if event.chat != STATUS_BROADCAST:
             await self._database.execute(
-                _MODIFY_CHAT, instance_id=instance.id, phone=event.chat, action="read"
+                _MODIFY_CHAT, instance_id=instance.id, phone=event.chat, action="read", at=None
             )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Base64Bytes, Field, TypeAdapter
 
 from gateway.contract.callbacks import NotificationCode
+from gateway.contract.zapi.chats import ChatAction
 from gateway.sessions.connection import ConnectionState
 
 StoredBytes = Base64Bytes
@@ -186,6 +187,17 @@ class PresenceChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatModified:
+    """The owner archived, pinned, muted, read, cleared or deleted a chat on another device."""
+
+    chat: str
+    action: ChatAction
+    at: datetime
+    chat_lid: str | None = None
+    event: Literal["chat"] = "chat"
+
+
+@dataclass(frozen=True, slots=True)
 class PictureChanged:
     """A person has another profile picture, or none any more.
 
@@ -217,6 +229,7 @@ Event = (
     | Notified
     | CallChanged
     | PresenceChanged
+    | ChatModified
     | PictureChanged
     | IdentityLearned
 )

@@ -26,6 +26,7 @@ from gateway.observability.metrics import Metrics
 from gateway.sessions.events import (
     Acknowledgement,
     CallChanged,
+    ChatModified,
     ConnectionChanged,
     Event,
     HistoryChat,
@@ -54,6 +55,7 @@ __all__ = [
     "Attempt",
     "Authorise",
     "CallChanged",
+    "ChatModified",
     "ConnectionChanged",
     "Engine",
     "ErasedPerson",

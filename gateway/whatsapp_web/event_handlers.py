@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from gateway.contract.callbacks import NotificationCode
-from gateway.sessions.provider import CallChanged, Notified, PictureChanged, PresenceChanged
+from gateway.sessions.provider import (
+    CallChanged,
+    ChatModified,
+    Notified,
+    PictureChanged,
+    PresenceChanged,
+)
 from gateway.whatsapp_web.calls import Calls, OfferedCall
 from gateway.whatsapp_web.jids import GROUP, Jid, chat_of, person_of, text_of
 
@@ -29,7 +35,7 @@ class EventScope:
     calls: Calls
 
 
-Facts = Iterator[CallChanged | Notified | PictureChanged | PresenceChanged]
+Facts = Iterator[CallChanged | ChatModified | Notified | PictureChanged | PresenceChanged]
 
 
 def moment(timestamp: str | int) -> datetime:
@@ -84,6 +90,15 @@ def _presence(body: Body, scope: EventScope) -> Facts:
         status: Presence = "unavailable" if body.get("Unavailable") else "available"
         seen = int(body.get("LastSeen", 0))
         yield PresenceChanged(chat, status, scope.at, lid, moment(seen) if seen > 0 else None)
+
+
+def _chat_modified(body: Body, scope: EventScope) -> Facts:
+    del scope
+    text = text_of(body["JID"])
+    if text is not None:
+        person, lid = person_of(body["JID"])
+        at = moment(body["Timestamp"])
+        yield ChatModified(person or chat_of(text), body["Action"], at, lid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +238,7 @@ EVENT_HANDLERS: Final[Mapping[str, Callable[[Body, EventScope], Facts]]] = {
     "CallTerminate": _call_ended,
     "ChatPresence": _writing,
     "Presence": _presence,
+    "ChatModified": _chat_modified,
     "GroupInfoEvent": _group_changed,
     "JoinedGroup": _group_joined,
     "Picture": _picture_changed,

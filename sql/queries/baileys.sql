@@ -248,7 +248,7 @@ select (select count(*) from deleted_events) + (select count(*) from deleted_sen
 -- name: erase_person
 -- `users` are the parts of addresses before the `@`.
 with deleted_events as (
-    -- Deletes messages and receipts of the person's chat or by the person.
+    -- Deletes events of the person's chat or by the person.
     delete from baileys.events
     where id = any(array(
         select e.id
@@ -259,7 +259,8 @@ with deleted_events as (
         where e.instance_id = %(instance_id)s::text
             and array[
                 source #>> '{Chat,User}', source #>> '{Sender,User}', source #>> '{SenderAlt,User}',
-                source #>> '{RecipientAlt,User}'
+                source #>> '{RecipientAlt,User}', e.body #>> '{JID,User}', e.body #>> '{From,User}',
+                e.body #>> '{basicCallMeta,from,User}', e.body #>> '{basicCallMeta,callCreator,User}'
             ] && %(users)s::text[]
         for update of e skip locked
     ))

@@ -187,37 +187,73 @@ left join profile_pictures p
 select phone from instance_connections where instance_id = %(instance_id)s::text;
 
 -- name: modify_chat
+-- Without *at* it is now, and a chat that is not listed is added. A phone may have made the change
+-- earlier: then messages from after it stay, and it adds a chat only where the list shows the change.
 insert into chats as c (instance_id, phone, unread, archived, pinned, muted, hidden, cleared_at)
-values (
+select
     %(instance_id)s::text, %(phone)s::text, (%(action)s::text = 'unread')::int,
     %(action)s::text = 'archive', %(action)s::text = 'pin', %(action)s::text = 'mute',
     %(action)s::text = 'delete',
-    case when %(action)s::text in ('clear', 'delete') then now() end
-)
+    case when %(action)s::text in ('clear', 'delete') then coalesce(%(at)s::timestamptz, now()) end
+where %(at)s::timestamptz is null
+    or %(action)s::text in ('archive', 'pin', 'mute', 'unread')
+    or exists (
+        select from chats k
+        where k.instance_id = %(instance_id)s::text and k.phone = %(phone)s::text
+    )
 on conflict (instance_id, phone) do update
-set unread = case %(action)s::text
-        when 'unread' then greatest(c.unread, 1)
-        when 'read' then 0 when 'clear' then 0 when 'delete' then 0
+set unread = case
+        when %(action)s::text = 'unread' then greatest(c.unread, 1)
+        when %(action)s::text in ('read', 'clear', 'delete')
+            and c.last_message_at <= coalesce(%(at)s::timestamptz, 'infinity') then 0
         else c.unread end,
     archived = case %(action)s::text
         when 'archive' then true when 'unarchive' then false else c.archived end,
     pinned = case %(action)s::text when 'pin' then true when 'unpin' then false else c.pinned end,
     muted = case %(action)s::text when 'mute' then true when 'unmute' then false else c.muted end,
-    hidden = c.hidden or %(action)s::text = 'delete',
-    cleared_at = coalesce(excluded.cleared_at, c.cleared_at);
+    hidden = c.hidden or (
+        %(action)s::text = 'delete'
+        and c.last_message_at <= coalesce(%(at)s::timestamptz, 'infinity')
+    ),
+    cleared_at = greatest(excluded.cleared_at, c.cleared_at);
 
 -- name: unread_messages
--- The newest messages of a chat, as many as it counts unread, with the ids of the provider.
-select coalesce(m.provider_message_id, m.message_id) as id, m.sender
+-- The newest messages of a chat under all its names, as many as it counts unread, with the ids of the
+-- provider.
+select m.id, m.sender
 from chats as c
+cross join unnest(%(names)s::text[]) as a (phone)
+-- The newest of each name: only so each is read in the order of its index.
 cross join lateral (
-    select message_id, provider_message_id, sender from messages
-    where instance_id = c.instance_id and phone = c.phone
+    select coalesce(provider_message_id, message_id) as id, sender, recorded_at from messages
+    where instance_id = c.instance_id and phone = a.phone
         and status = 'received' and not from_me and type <> 'notification'
     order by recorded_at desc
     limit least(c.unread, %(max_count)s::int)
 ) as m
-where c.instance_id = %(instance_id)s::text and c.phone = %(phone)s::text;
+where c.instance_id = %(instance_id)s::text and c.phone = %(phone)s::text
+order by m.recorded_at desc
+limit (
+    select least(unread, %(max_count)s::int) from chats
+    where instance_id = %(instance_id)s::text and phone = %(phone)s::text
+);
+
+-- name: newest_message
+-- The newest message of a chat under all its names, with the id of the provider.
+select coalesce(m.provider_message_id, m.message_id) as id, m.sender, m.from_me, m.at
+from unnest(%(names)s::text[]) as a (phone)
+-- The newest of each name: only so each is read in the order of its index.
+cross join lateral (
+    select message_id, provider_message_id, sender, from_me, recorded_at,
+           coalesce(sent_at, created_at) as at
+    from messages
+    where instance_id = %(instance_id)s::text and phone = a.phone
+        and status in ('sent', 'received') and type <> 'notification'
+    order by recorded_at desc
+    limit 1
+) m
+order by m.recorded_at desc
+limit 1;
 
 -- name: set_note
 insert into chats as c (instance_id, phone, note, note_id, note_created_at, note_updated_at)

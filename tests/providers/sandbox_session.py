@@ -11,7 +11,8 @@ from psycopg.sql import SQL
 
 from gateway.contract.zapi.messages.text import SendText
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.simulated_events import Moment, ReceiveBody
+from gateway.providers.sandbox.simulated_events import ReceiveBody
+from gateway.providers.sandbox.simulated_states import Moment
 from gateway.providers.sandbox.stored_events import event_body
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Attempt, ReportedEvent, SessionSpec

@@ -11,7 +11,11 @@ import pytest
 from psycopg import AsyncConnection
 from structlog.testing import capture_logs
 
-from gateway.contract.extensions.proxies import Proxy
+from gateway.contract.operation import Operation
+from gateway.contract.zapi.business.profile import ReadBusinessProfile
+from gateway.contract.zapi.chats import TouchChat
+from gateway.contract.zapi.contacts import LookUpNumber
+from gateway.contract.zapi.groups.group import ReadGroupLight
 from gateway.contract.zapi.instances import (
     AlreadyConnected,
     Disconnect,
@@ -32,7 +36,6 @@ from gateway.sessions.provider import (
     MessageAcknowledged,
     MessageReceived,
 )
-from tests.fixtures.proxies import Kind, local_proxy
 from tests.providers.baileys_node import Node, node_at
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
 from tests.providers.whatsmeow_node import FAR_AWAY, OpenSession, Pair
@@ -70,41 +73,6 @@ async def test_phone_is_linked_by_code_read_and_unlinked(
         await whatsapp.control("cut", phone=ana.phone, why="logged_out")
         await ana.until_state(ConnectionState.LOGGED_OUT)
         assert not (await ana.session.execute(RestoreSession())).value
-
-
-@pytest.mark.parametrize("kind", ["http", pytest.param("socks5", marks=pytest.mark.long)])
-async def test_instance_links_and_sends_through_its_own_proxy(
-    town: Node, pair: Pair, whatsapp: FakeWhatsApp, kind: Kind
-) -> None:
-    name, (_ana, bob) = f"over {kind}", pair
-    async with (
-        local_proxy(kind, beyond=whatsapp.port, login="ana:secret") as first,
-        local_proxy(kind, beyond=whatsapp.port) as second,
-    ):
-        async with town.opened(name, proxy=Proxy(proxy_url=first.url)) as mia:
-            await mia.link()
-        linked_through = list(first.targets)
-        assert set(linked_through) == {"web.whatsapp.com:443"}
-
-        phone = mia.phone
-        async with town.opened(
-            name, phone=phone, epoch=2, proxy=Proxy(proxy_url=second.url)
-        ) as mia:
-            await mia.until_state(ConnectionState.CONNECTED)
-            await mia.send(SendText(phone=bob.phone, message="by another way"))
-            assert (await bob.wait_for(MessageReceived)).chat == phone
-        assert second.targets
-        assert first.targets == linked_through
-
-
-async def test_instance_with_a_failing_proxy_does_not_bypass_it(town: Node) -> None:
-    async with (
-        local_proxy("http", refuses=403) as proxy,
-        town.opened("cut off", proxy=Proxy(proxy_url=proxy.url)) as tom,
-    ):
-        with pytest.raises(SessionUnavailable, match="proxy"):
-            await tom.session.execute(ReadQrCode())
-        assert set(proxy.targets) == {"web.whatsapp.com:443"}
 
 
 async def test_session_moves_to_another_node_and_an_older_epoch_writes_no_key(
@@ -211,16 +179,48 @@ async def test_session_that_does_not_answer_and_child_that_hangs_are_restarted(
 
 
 @pytest.mark.long
-async def test_child_that_fills_its_memory_ends_and_says_why(
+async def test_child_that_fills_its_memory_ends_alone_and_says_why(
     database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
-    async with node_at(database_url, whatsapp, memory_mb=128) as node:
-        ana = await node.linked("ana")
-        child = ana.child
+    async with node_at(
+        database_url, whatsapp, memory_mb=128, sessions_per_process=2, probe_timeout_seconds=240
+    ) as node:
+        ana, bob, cid = [await node.linked(name) for name in ("ana", "bob", "cid")]
+        full, other = ana.child, cid.pid
+        assert ana.pid == bob.pid != other
         with pytest.raises(NodeChildGone, match="GATEWAY_BAILEYS_MEMORY_MB"):
-            await child.call("ana", "ready", filling=[[number] for number in range(2_500_000)])
-        await ana.wait_for(ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED)
-        await ana.until_state(ConnectionState.CONNECTED)
+            await full.call("ana", "ready", filling=[[number] for number in range(2_500_000)])
+        for line in (ana, bob):
+            told = await line.wait_for(
+                ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED
+            )
+            assert "GATEWAY_BAILEYS_MEMORY_MB" in str(told.reason)
+            await line.until_state(ConnectionState.CONNECTED)
+        assert not psutil.pid_exists(full.pid)
+        await cid.send(SendText(phone=bob.phone, message="are you back?"))
+        await bob.wait_for(MessageReceived)
+        assert cid.pid == other
+
+
+async def test_request_that_whatsapp_does_not_answer_fails_in_time(
+    database_url: str, whatsapp: FakeWhatsApp
+) -> None:
+    group = "120363019502650977-group"
+    asked: tuple[Operation[Any], ...] = (
+        ReadGroupLight.model_validate({"phone": group}),
+        LookUpNumber(phones=("5511955554444",)),
+        ReadBusinessProfile(phone="5511955554444"),
+        TouchChat(phone=group, action="pin"),
+    )
+    async with node_at(database_url, whatsapp, answer_seconds=3) as node:
+        ana = await node.linked("ana")
+        await whatsapp.control("behave", mute=True)
+        try:
+            for operation in asked:
+                with pytest.raises(SessionUnavailable, match="did not answer"):
+                    await ana.session.execute(operation)
+        finally:
+            await whatsapp.control("behave", mute=False)
 
 
 async def test_session_ended_by_whatsapp_is_reported_not_restarted(

@@ -177,15 +177,24 @@ class UnreadMessage(Wire):
     sender: str | None = None
 
 
+class NewestMessage(UnreadMessage):
+    """The newest message of a chat; `sent_at` is in seconds."""
+
+    from_me: bool
+    sent_at: int
+
+
 class TouchChat(Operation[Value]):
     """Executed by the session: the same change on the phone.
 
-    To read a chat comes with what is unread in it.
+    To read a chat comes with what is unread in it. WhatsApp wants to know up to which message a
+    chat is changed: the newest one, as far as the gateway has one.
     """
 
     phone: str
     action: ChatAction
     unread: tuple[UnreadMessage, ...] = ()
+    newest: NewestMessage | None = None
 
 
 ModifyChat.session_operation = TouchChat

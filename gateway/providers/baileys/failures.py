@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 from gateway.errors import (
     DatabaseUnavailable,
     GatewayError,
+    InvalidRequest,
     NotConnected,
     Reach,
     Refused,
     Restricted,
+    SessionUnavailable,
     StartRefused,
     TryAgainLater,
     Unconfirmed,
@@ -25,6 +27,7 @@ NO_ANSWER = "NoAnswer"
 
 _NOT_CONNECTED = frozenset({"NotConnected", "NoSession"})
 _BUSY = frozenset({"Code429", "Code500", "Code503"})
+_PASSING = frozenset({NO_ANSWER, "Conflict", "NotReady"}) | _NOT_CONNECTED | _BUSY
 _FIRST_CONTACTS = "Code463"
 _HOURS_OF_RESTRICTION = 1.0  # WhatsApp's answer names no end
 _NETWORK_FAULTS: tuple[tuple[str, NetworkFault], ...] = (
@@ -74,6 +77,13 @@ def failure_of(error: VerbFailed, now: datetime) -> GatewayError:
     if error.failure.startswith("Code"):
         return Refused(reason)
     return TryAgainLater(error.text or error.failure)
+
+
+def refusal_of(error: VerbFailed) -> GatewayError:
+    """Returns the error that `execute` raises."""
+    if error.failure in _PASSING:
+        return SessionUnavailable(error.text or error.failure)
+    return InvalidRequest(f"WhatsApp refused: {error.text}")
 
 
 def breakage_of(error: Exception) -> str:

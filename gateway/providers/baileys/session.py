@@ -16,13 +16,12 @@ from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import (
     GatewayError,
-    InvalidRequest,
     NotConnected,
     SessionUnavailable,
     Unconfirmed,
 )
 from gateway.providers.baileys.client_context import BaileysContext
-from gateway.providers.baileys.failures import failure_of, sentence_of
+from gateway.providers.baileys.failures import failure_of, refusal_of, sentence_of
 from gateway.providers.baileys.process import NodeChildGone
 from gateway.providers.baileys.session_supervisor import BaileysSupervisor
 from gateway.providers.baileys.store import StoredBody
@@ -128,7 +127,7 @@ class BaileysSession:
         try:
             answer: Result = await self._operations.handle(self, operation)
         except VerbFailed as error:
-            raise InvalidRequest(f"WhatsApp refused: {error.text}") from error
+            raise refusal_of(error) from error
         except NodeChildGone as error:
             raise SessionUnavailable(sentence_of(error)) from None
         return answer

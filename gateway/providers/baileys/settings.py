@@ -53,6 +53,9 @@ class BaileysSettings(BaseModel):
     probe_timeout_seconds: float = Field(
         15.0, gt=0, description="seconds to answer a probe; after them the session is restarted"
     )
+    answer_seconds: float = Field(
+        40.0, gt=0, description="seconds in which WhatsApp must answer a request, which fails then"
+    )
     restart_seconds: float = Field(
         1.0,
         gt=0,

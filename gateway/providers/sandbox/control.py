@@ -7,7 +7,8 @@ POST /{instance}/scan          links the phone: {phone?}
 POST /{instance}/connection    {state: up | down | logged_out}
 POST /{instance}/faults        plans faults for the next sends: {next: [...]}
 POST /{instance}/<event>       simulates an event: receive, notification, call, presence,
-                               receipt, identity, history; bodies: simulated_events.py
+                               chat, receipt, identity, history; bodies: simulated_events.py,
+                               simulated_states.py
 POST /{instance}/picture       gives a simulated person another picture: {phone, url?}
 """
 
@@ -24,12 +25,8 @@ from gateway.contract.wire import Chat
 from gateway.providers.sandbox.bodies import ControlBody, checked, read_body
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.people import People
-from gateway.providers.sandbox.simulated_events import (
-    SIMULATED_EVENTS,
-    Moment,
-    PictureBody,
-    id_of,
-)
+from gateway.providers.sandbox.simulated_events import SIMULATED_EVENTS, id_of
+from gateway.providers.sandbox.simulated_states import Moment, PictureBody
 from gateway.providers.sandbox.stored_events import event_body
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Authorise, MessageReceived

@@ -8,6 +8,7 @@ receive       {phone, kind | <content>, ...}   a message of any kind: `{"text": 
 notification  {phone, kind | code, ...}        `{"kind": "group-create", "phone": "...-group"}`
 call          {phone, status?, video?}         offered, or missed under the same `callId`
 presence      {phone, status}                  available, unavailable, composing, recording, paused
+chat          {phone, action}                  archive, pin, mute, ...: what `/modify-chat` takes
 receipt       {phone, messageIds, status}      sent, delivered, read, played, read_by_me
 identity      {lid, phone?, name?}             the phone and name of a LID
 picture       {phone, url?}                    the person has another picture, or none
@@ -16,14 +17,11 @@ history       {messages?, chats?}              earlier messages in the form of `
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from gateway.contract.callbacks import NotificationCode, NotificationReceived
-from gateway.contract.spellings import is_group
 from gateway.contract.wire import Chat
 from gateway.errors import InvalidRequest
 from gateway.providers.sandbox.bodies import ControlBody
@@ -35,41 +33,30 @@ from gateway.providers.sandbox.contents import (
     message_content,
     without_source,
 )
+from gateway.providers.sandbox.simulated_states import (
+    MAX_AT_ONCE,
+    CallBody,
+    Id,
+    IdentityBody,
+    Lid,
+    ModifiedChatBody,
+    Moment,
+    PresenceBody,
+    ReceiptBody,
+    SimulatedEventBody,
+)
 from gateway.sessions.provider import (
-    Acknowledgement,
     CallChanged,
     Event,
     HistoryChat,
     HistoryReceived,
-    IdentityLearned,
-    MessageAcknowledged,
     MessageReceived,
     Notified,
-    PresenceChanged,
 )
-
-Lid = Annotated[str, StringConstraints(pattern=r"^[0-9]{5,25}@lid$")]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 _SAY_NO_EXPIRATION: Final = frozenset(
     {"waitingMessage", "reaction", "pollVote", "pinMessage", "eventResponse"}
 )
-_MAX_AT_ONCE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The time of an event, and a new id for it."""
-
-    at: datetime
-    new_id: str
-
-
-class SimulatedEventBody(ControlBody):
-    """The body of a control route that simulates an event."""
-
-    def event(self, moment: Moment) -> Event:
-        raise NotImplementedError
 
 
 class ReceiveBody(SimulatedEventBody, extra="allow"):
@@ -212,88 +199,6 @@ class NotificationBody(SimulatedEventBody):
         return {key: value for key, value in given.items() if value is not None}
 
 
-class CallBody(SimulatedEventBody):
-    """A call that is offered or was missed."""
-
-    phone: Chat
-    lid: Lid | None = None
-    call_id: Id | None = None
-    status: Literal["offered", "missed"] = "offered"
-    video: bool = False
-    caller_name: str | None = None
-
-    def event(self, moment: Moment) -> CallChanged:
-        return CallChanged(
-            call_id=self.call_id or moment.new_id,
-            chat=self.phone,
-            status=self.status,
-            is_video=self.video,
-            at=moment.at,
-            chat_lid=self.lid,
-            caller_name=self.caller_name,
-        )
-
-
-class PresenceBody(SimulatedEventBody):
-    """A change of a contact's presence."""
-
-    phone: Chat
-    lid: Lid | None = None
-    status: Literal["available", "unavailable", "composing", "recording", "paused"]
-    last_seen: AwareDatetime | None = None
-
-    def event(self, moment: Moment) -> PresenceChanged:
-        return PresenceChanged(self.phone, self.status, moment.at, self.lid, self.last_seen)
-
-
-class ReceiptBody(SimulatedEventBody):
-    """A receipt for messages; in a group, `by` is the member."""
-
-    phone: Chat
-    lid: Lid | None = None
-    message_ids: Annotated[list[Id], Field(min_length=1, max_length=_MAX_AT_ONCE)]
-    status: Acknowledgement
-    by: Chat | None = None
-    by_lid: Lid | None = None
-    device: int = 0
-
-    @model_validator(mode="after")
-    def _by_only_in_groups(self) -> "ReceiptBody":
-        if self.by and not is_group(self.phone):
-            raise ValueError("by is only for groups")
-        return self
-
-    def event(self, moment: Moment) -> MessageAcknowledged:
-        return MessageAcknowledged(
-            provider_message_ids=self.message_ids,
-            chat=self.phone,
-            status=self.status,
-            at=moment.at,
-            by=self.by,
-            chat_lid=self.lid,
-            by_lid=self.by_lid,
-            device=self.device,
-        )
-
-
-class PictureBody(ControlBody):
-    """The new picture of a simulated person; without a `url` the person has none any more."""
-
-    phone: Chat
-    url: Annotated[str, StringConstraints(min_length=1, max_length=2_048)] | None = None
-
-
-class IdentityBody(SimulatedEventBody):
-    """The phone and name that belong to a LID."""
-
-    lid: Lid
-    phone: Chat | None = None
-    name: str | None = None
-
-    def event(self, moment: Moment) -> IdentityLearned:
-        return IdentityLearned(self.lid, moment.at, self.phone, self.name)
-
-
 class HistoryChatBody(ControlBody):
     """A chat as the phone lists it."""
 
@@ -310,8 +215,8 @@ class HistoryChatBody(ControlBody):
 class HistoryBody(SimulatedEventBody):
     """Earlier messages, each with its own id, and chats."""
 
-    messages: Annotated[tuple[ReceiveBody, ...], Field(max_length=_MAX_AT_ONCE)] = ()
-    chats: Annotated[tuple[HistoryChatBody, ...], Field(max_length=_MAX_AT_ONCE)] = ()
+    messages: Annotated[tuple[ReceiveBody, ...], Field(max_length=MAX_AT_ONCE)] = ()
+    chats: Annotated[tuple[HistoryChatBody, ...], Field(max_length=MAX_AT_ONCE)] = ()
 
     @model_validator(mode="after")
     def _all_named(self) -> "HistoryBody":
@@ -334,6 +239,7 @@ SIMULATED_EVENTS: Final[Mapping[str, type[SimulatedEventBody]]] = {
     "notification": NotificationBody,
     "call": CallBody,
     "presence": PresenceBody,
+    "chat": ModifiedChatBody,
     "receipt": ReceiptBody,
     "identity": IdentityBody,
     "history": HistoryBody,

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from gateway.clock import epoch_ms
 from gateway.contract.callbacks import ReceivedCallback, history_pages
+from gateway.database.queries import query
 from gateway.history.received import (
     ReceivedRow,
     add_received,
@@ -14,6 +15,7 @@ from gateway.history.received import (
 from gateway.identities.people import Person, person, resolve_people
 from gateway.sessions.events import (
     CallChanged,
+    ChatModified,
     ConnectionChanged,
     Event,
     HistoryChat,
@@ -35,6 +37,8 @@ from gateway.sessions.inbound.states import (
     process_presence,
 )
 
+_MODIFY_CHAT = query("directory", "modify_chat")
+
 
 async def process(context: EventContext, event: Event) -> bool:
     """Returns False if it must wait: the message it is about is sent and not recorded yet."""
@@ -54,7 +58,12 @@ async def process(context: EventContext, event: Event) -> bool:
 
 async def _process_state(
     context: EventContext,
-    event: ConnectionChanged | HistoryReceived | PresenceChanged | PictureChanged | IdentityLearned,
+    event: ConnectionChanged
+    | HistoryReceived
+    | PresenceChanged
+    | ChatModified
+    | PictureChanged
+    | IdentityLearned,
 ) -> None:
     match event:
         case ConnectionChanged():
@@ -63,6 +72,8 @@ async def _process_state(
             await _store_history(context, event)
         case PresenceChanged():
             await process_presence(context, event)
+        case ChatModified():
+            await _modify_chat(context, event)
         case PictureChanged(chat=chat, chat_lid=lid):
             changed = person(chat, lid)
             (known,) = await resolve_people(context.connection, context.instance.id, [changed])
@@ -105,23 +116,42 @@ async def _hand_over(
         )
 
 
-async def _store_chat(context: EventContext, chat: HistoryChat) -> None:
+async def _modify_chat(context: EventContext, event: ChatModified) -> None:
+    await context.connection.execute(
+        _MODIFY_CHAT,
+        {
+            "instance_id": context.instance.id,
+            "phone": await _listed_chat(context, event.chat, event.chat_lid),
+            "action": event.action,
+            "at": event.at,
+        },
+    )
+
+
+async def _listed_chat(
+    context: EventContext, chat: str, chat_lid: str | None, name: str | None = None
+) -> str:
+    """Returns the name under which a chat is listed."""
     participants = await resolve_participants(
         context,
         RawParticipants(
-            chat=chat.chat,
-            chat_lid=chat.chat_lid,
-            chat_name=chat.name,
+            chat=chat,
+            chat_lid=chat_lid,
+            chat_name=name,
             sender=None,
             sender_lid=None,
             sender_name=None,
             from_me=True,
         ),
     )
+    return participants.chat
+
+
+async def _store_chat(context: EventContext, chat: HistoryChat) -> None:
     await store_chat(
         context.connection,
         context.instance.id,
-        participants.chat,
+        await _listed_chat(context, chat.chat, chat.chat_lid, chat.name),
         name=chat.name,
         unread=chat.unread,
         last_message_at=chat.last_message_at,

@@ -91,9 +91,14 @@ async def touch(session: WebSession, operation: TouchChat) -> Value:
     """Supports `read` only: the library cannot send other changes of a chat."""
     if operation.action != "read":
         raise NotSupported
+    await mark_unread_as_read(session, operation)
+    return Value()
+
+
+async def mark_unread_as_read(session: WebSession, operation: TouchChat) -> None:
+    """Sends the senders of unread messages of a chat their receipts."""
     by_sender: dict[str, list[str]] = {}
     for message in operation.unread:
         by_sender.setdefault(jid_of(message.sender or operation.phone), []).append(message.id)
     for sender, ids in by_sender.items():
         await session.call("mark_read", ids=ids, chat=jid_of(operation.phone), sender=sender)
-    return Value()

@@ -5,6 +5,7 @@ Writes `ready.json` into the folder: the address of the proxy, of the control, a
 
 import asyncio
 import datetime as dt
+import ipaddress
 import json
 import ssl
 import sys
@@ -26,11 +27,12 @@ _KEEP_ALIVE_SECONDS = 3_600
 
 
 def write_certificates(folder: Path) -> tuple[Path, Path]:
-    """Creates an authority, and a certificate for WhatsApp's host names that it signs."""
+    """Creates an authority, and a certificate for WhatsApp's hosts and for proxies beside them."""
     key = ec.generate_private_key(ec.SECP256R1())
     authority = _certificate("Fake authority", key, "Fake authority", key)
     own = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.DNSName(name) for name in ("web.whatsapp.com", "*.whatsapp.net")]
+    hosts = (x509.DNSName(name) for name in ("web.whatsapp.com", "*.whatsapp.net"))
+    names = [*hosts, x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
     mine = _certificate("web.whatsapp.com", own, "Fake authority", key, names)
     (folder / "ca.pem").write_bytes(authority.public_bytes(_PEM))
     private = own.private_bytes(
@@ -45,7 +47,7 @@ def _certificate(
     key: ec.EllipticCurvePrivateKey,
     issuer: str,
     signer: ec.EllipticCurvePrivateKey,
-    names: list[x509.DNSName] | None = None,
+    names: list[x509.GeneralName] | None = None,
 ) -> x509.Certificate:
     now = dt.datetime.now(dt.UTC)
     builder = (
@@ -122,6 +124,7 @@ async def main(folder: Path) -> None:
         "port": str(target),
         "control": f"http://127.0.0.1:{port}",
         "authority": str(authority.resolve()),
+        "certificate": str(certificate.resolve()),
         "root": public_of(universe.certificates.root).hex(),
     }
     draft = folder / "ready.draft"

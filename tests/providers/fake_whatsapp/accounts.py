@@ -56,6 +56,9 @@ class Account:
     app_state: AppState = field(default_factory=AppState)
     privacy: Privacy = field(default_factory=Privacy)
     business: Business = field(default_factory=Business)
+    is_available: bool = False
+    watchers: set[str] = field(default_factory=set)
+    """The phones that asked to be told whether this one is available."""
 
     def sign_device(self, number: int, identity: bytes, secret: bytes) -> bytes:
         """Returns the signed identity of a device that the phone links, proven by the code."""

@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from tests.fixtures.patience import PATIENCE_SECONDS
-from tests.providers.fake_whatsapp import app_state, linking, routing
+from tests.providers.fake_whatsapp import app_state, linking, phone, routing
 from tests.providers.fake_whatsapp.accounts import Universe
 from tests.providers.fake_whatsapp.websocket import Connection
 
@@ -102,12 +102,38 @@ class Control:
 
     async def save_contact(self, body: Body) -> Body:
         """Saves a person among the contacts of a phone, as somebody does with the phone itself."""
-        account, name = self._universe.account(body["phone"]), body["name"]
-        saved = {"contactAction": {"fullName": name, "firstName": name.split()[0]}}
-        index = ["contact", f"{body['person']}@s.whatsapp.net"]
-        account.app_state.write("critical_unblock_low", index, saved)
+        name = body["name"]
+        return await self.write_app_state(
+            {
+                "phone": body["phone"],
+                "collection": "critical_unblock_low",
+                "index": ["contact", f"{body['person']}@s.whatsapp.net"],
+                "value": {"contactAction": {"fullName": name, "firstName": name.split()[0]}},
+            }
+        )
+
+    async def write_app_state(self, body: Body) -> Body:
+        """Changes a contact or a chat, as somebody does with the phone itself.
+
+        With `as_rival` the phone does so just before the next change of a device arrives.
+        """
+        account = self._universe.account(body["phone"])
+        change = (body["collection"], body["index"], body["value"])
+        if body.get("as_rival"):
+            account.app_state.rivals.append(change)
+            return {}
+        account.app_state.write(*change)
         devices = self._universe.connections(account.phone)
-        await app_state.tell(devices, account, "critical_unblock_low")
+        await app_state.tell(devices, account, body["collection"])
+        return {}
+
+    async def synchronise(self, body: Body) -> Body:
+        """Sends the devices of a phone its history, in the JSON form of WhatsApp's protobuf."""
+        account = self._universe.account(body["phone"])
+        for connection in self._universe.connections(account.phone):
+            told = phone.history(account, connection.device, body["history"], self._universe.files)
+            connection.device.undelivered[told.get_str("id")] = told
+            await connection.send(told)
         return {}
 
     async def inject(self, body: Body) -> Body:
@@ -156,6 +182,8 @@ def control_app(universe: Universe) -> Starlette:
         control.ring,
         control.repaint,
         control.save_contact,
+        control.write_app_state,
+        control.synchronise,
         control.inject,
         control.collect,
         control.appoint,

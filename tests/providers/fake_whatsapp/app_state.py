@@ -7,6 +7,7 @@ write, checks their hashes as another device would, and can write itself.
 import hmac
 import json
 import secrets
+import time
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,8 @@ class AppState:
         self.collections = {name: Collection() for name in COLLECTIONS}
         self.values: dict[str, dict[str, Any]] = {}
         """Each value, by its index as JSON; removed ones are absent."""
+        self.rivals: list[tuple[str, list[str], dict[str, Any]]] = []
+        """What the phone writes just before the next patches of devices arrive."""
 
     def accept(self, name: str, content: bytes) -> None:
         """Applies the patch of a device; raises AssertionError if its codes are wrong."""
@@ -83,6 +86,7 @@ class AppState:
         """Writes a value as the phone."""
         data = SyncActionData(index=json.dumps(index).encode(), padding=b"", version=2)
         ParseDict(value, data.value)
+        data.value.timestamp = int(time.time() * 1000)
         mutation = SyncdMutation(operation=SyncdMutation.SET)
         mutation.record.keyID.ID = self.key_id
         mutation.record.index.blob = hmac.digest(self._keys.index, data.index, "sha256")
@@ -168,6 +172,8 @@ async def answer(connection: "Connection", query: Node) -> list[Node]:
 def _answer(state: AppState, asked: Node) -> Node:
     name, version = asked.get_str("name"), int(asked.get_str("version") or 0)
     collection, patch = state.collections[name], asked.get_child("patch")
+    if patch and state.rivals:
+        state.write(*state.rivals.pop(0))
     attributes: dict[str, AttrValue] = {"name": name, "type": "result"}
     if patch and version == collection.version:
         state.accept(name, patch.content_bytes())

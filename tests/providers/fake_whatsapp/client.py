@@ -32,6 +32,11 @@ class FakeWhatsApp:
         return int(self.facts["port"])
 
     @property
+    def certificate(self) -> Path:
+        """A certificate of 127.0.0.1, which the children trust, with its private key."""
+        return Path(self.facts["certificate"])
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variables that lead a child process to this server instead of WhatsApp's."""
         hook = Path(__file__).parent / "key_hook"

@@ -1,9 +1,20 @@
 """The phone of an account: it encrypts messages to the devices that it linked."""
 
+import hmac
 import secrets
 import time
+import zlib
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
 
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.padding import PKCS7
+from google.protobuf.json_format import ParseDict
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import HistorySyncType, Message
+from neonize.proto.waHistorySync.WAWebProtobufsHistorySync_pb2 import HistorySync
 from pywhats.binary import Node
 from pywhats.events import JID
 from pywhats.messaging.padding import pad_random_max16
@@ -16,6 +27,9 @@ from tests.providers.fake_whatsapp.accounts import Account, Device
 from tests.providers.fake_whatsapp.noise import public_of
 
 _REGISTRATION = 1
+_HISTORY_KEYS = b"WhatsApp History Keys"
+_BLOCK_BITS = 128
+_MAC_BYTES = 10
 
 
 def key_share(account: Account, device: Device) -> Node:
@@ -32,6 +46,40 @@ def key_share(account: Account, device: Device) -> Node:
     key.keyData.fingerprint.currentIndex = 0
     key.keyData.fingerprint.deviceIndexes.append(0)
     return _peer_message(account, device, message)
+
+
+def history(
+    account: Account, device: Device, synchronised: Mapping[str, Any], files: dict[str, bytes]
+) -> Node:
+    """Puts a history into *files*, and returns the message that tells a device where it is."""
+    content = ParseDict(dict(synchronised), HistorySync()).SerializeToString()
+    packed = zlib.compress(content)
+    key = secrets.token_bytes(32)
+    sealed = _sealed(packed, HKDF(hashes.SHA256(), 112, None, _HISTORY_KEYS).derive(key))
+    token = secrets.token_hex(8)
+    files[token] = sealed
+    message = Message()
+    notification = message.protocolMessage.historySyncNotification
+    message.protocolMessage.type = message.protocolMessage.HISTORY_SYNC_NOTIFICATION
+    notification.fileSHA256 = sha256(packed).digest()
+    notification.fileLength = len(packed)
+    notification.mediaKey = key
+    notification.fileEncSHA256 = sha256(sealed).digest()
+    notification.directPath = f"/v/{token}?token=1"
+    notification.syncType = HistorySyncType.Value("INITIAL_BOOTSTRAP")
+    notification.chunkOrder = 1
+    notification.progress = 100
+    return _peer_message(account, device, message)
+
+
+def _sealed(plain: bytes, keys: bytes) -> bytes:
+    """Encrypts a file as WhatsApp does; *keys* are its vector, its key and that of its code."""
+    vector, key, mac_key = keys[:16], keys[16:48], keys[48:80]
+    padder = PKCS7(_BLOCK_BITS).padder()
+    padded = padder.update(plain) + padder.finalize()
+    cipher = Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor()
+    sealed = cipher.update(padded) + cipher.finalize()
+    return sealed + hmac.digest(mac_key, vector + sealed, "sha256")[:_MAC_BYTES]
 
 
 def _peer_message(account: Account, device: Device, message: Message) -> Node:

@@ -180,6 +180,30 @@ async def chat_state(sender: "Connection", node: Node) -> None:
         await other.send(Node("chatstate", {"from": JID(sender.jid.user)}, node.content))
 
 
+async def presence(sender: "Connection", node: Node) -> None:
+    """Tells those who asked that a person comes or goes; answers who asks with how it is now."""
+    if sender.account is None:
+        return  # some clients show presence before they are linked
+    universe, kind = sender.universe, node.get_str("type")
+    universe.presence.append(f"{sender.jid.user} {kind}")
+    if kind == "subscribe":
+        watched = universe.find(jid_in(node, "to"))
+        if watched and watched is not sender.account:
+            watched.watchers.add(sender.account.phone)
+            await sender.send(_presence_of(watched))
+    if kind not in {"available", "unavailable"}:
+        return  # a stanza that only says the name
+    sender.account.is_available = kind == "available"
+    for phone in sender.account.watchers:
+        for watcher in universe.connections(phone):
+            await watcher.send(_presence_of(sender.account))
+
+
+def _presence_of(account: "Account") -> Node:
+    shown: dict[str, AttrValue] = {} if account.is_available else {"type": "unavailable"}
+    return Node("presence", {"from": JID(account.phone)} | shown)
+
+
 async def call(called: "Connection", caller: str, *, video: bool, reason: str | None) -> None:
     """Offers a call to an account; with a reason, ends it."""
     about: dict[str, AttrValue] = {"call-id": "CALL1", "call-creator": JID(caller)}

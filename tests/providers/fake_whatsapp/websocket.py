@@ -157,12 +157,6 @@ async def _query(connection: Connection, node: Node) -> None:
     await (linking.signed if signed else answers.answer)(connection, node)
 
 
-async def _presence(connection: Connection, node: Node) -> None:
-    if connection.account is None:
-        return  # some clients show presence before they are linked
-    connection.universe.presence.append(f"{connection.jid.user} {node.get_str('type')}")
-
-
 _HANDLERS: dict[str, Callable[[Connection, Node], Awaitable[None]]] = {
     "iq": _query,
     "message": routing.message,
@@ -170,5 +164,5 @@ _HANDLERS: dict[str, Callable[[Connection, Node], Awaitable[None]]] = {
     "ack": routing.taken,
     "call": routing.call_answer,
     "chatstate": routing.chat_state,
-    "presence": _presence,
+    "presence": routing.presence,
 }

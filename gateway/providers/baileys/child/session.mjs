@@ -2,8 +2,9 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 
+import { modifiedChat } from './app_state.mjs';
 import { historiesOf } from './history.mjs';
-import { bare, isGroup, jidOf } from './jids.mjs';
+import { bare, isGroup, isLid, isPhone, jidOf } from './jids.mjs';
 import { CREDS, Keys } from './keys.mjs';
 import { Outbox } from './outbox.mjs';
 import { agentsOf } from './proxies.mjs';
@@ -22,6 +23,7 @@ const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 60_000;
 const MAX_SENT = 200; // messages of which a recipient may still ask for another copy
 const MAX_SENT_CHARACTERS = 2_000_000;
+const MAX_WATCHED = 1_000;
 const PAIRING_ENDED = 408;
 
 export class Session {
@@ -32,6 +34,7 @@ export class Session {
   #ask;
   #isCatchingUp = true;
   #checking; // messages that may be stored already, one after the other
+  #watchedPeople = new Set();
   #unread = new Map(); // attributes of messages that the library decrypts now
 
   constructor(instanceId, given, context) {
@@ -61,6 +64,7 @@ export class Session {
   open() {
     const { baileys, quiet } = this.library;
     this.connected = false;
+    this.#watchedPeople.clear();
     // A linking that broke off begins anew.
     if (!this.creds?.account) this.creds = baileys.initAuthCreds();
     const { websocket, media, dispatcher } = this.agents();
@@ -71,7 +75,7 @@ export class Session {
         this.keys.takeOver(auth.keys);
         return this.#watched(baileys.DEFAULT_CONNECTION_CONFIG.makeSignalRepository(auth, ...rest));
       },
-      logger: quiet,
+      logger: { ...quiet, trace: (said) => this.#onLog(said) },
       browser: [this.given.name, 'Chrome', '1.0'],
       agent: websocket,
       fetchAgent: media,
@@ -100,6 +104,15 @@ export class Session {
   // Drops the present connection; the session connects again by itself.
   reconnect() {
     this.sock.end(Object.assign(new Error('no answer'), { output: { statusCode: 408 } }));
+  }
+
+  // Asks WhatsApp, once in a connection, to say when a person comes and goes: it says so to those only
+  // who have the chat open.
+  watch(jid) {
+    if (!(isPhone(jid) || isLid(jid)) || this.#watchedPeople.has(jid)) return;
+    if (this.#watchedPeople.size >= MAX_WATCHED) this.#watchedPeople.clear();
+    this.#watchedPeople.add(jid);
+    this.sock.presenceSubscribe(jid).catch(() => this.#watchedPeople.delete(jid));
   }
 
   async #end() {
@@ -163,6 +176,11 @@ export class Session {
       setAside: (error, message) => this.unreadable.message(error, message),
     });
     parts.forEach((part) => this.outbox.addLater('HistorySync', part));
+  }
+
+  #onLog(said) {
+    const modified = said?.syncAction && modifiedChat(said);
+    if (modified) this.outbox.addEvent('ChatModified', modified);
   }
 
   storeCreds() {

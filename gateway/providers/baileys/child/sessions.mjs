@@ -5,8 +5,6 @@ import { Session } from './session.mjs';
 import { limited } from './limits.mjs';
 import { UNLIMITED, VERBS } from './verbs/index.mjs';
 
-const ANSWER_SECONDS = 40;
-
 export class Sessions {
   #sessions = new Map();
 
@@ -40,7 +38,7 @@ export class Sessions {
       return null;
     }
     const work = VERBS[verb](session, given);
-    return UNLIMITED.has(verb) ? work : limited(ANSWER_SECONDS, work);
+    return UNLIMITED.has(verb) ? work : limited(session.given.answer_seconds, work);
   }
 }
 

@@ -4,12 +4,20 @@ Beside those that every library of WhatsApp Web has, Baileys sends what its meth
 can. What belongs to the primary phone, or to Z-API's own telephony, no linked device can do.
 """
 
-from gateway.providers.baileys.operations import business, catalog, groups, newsletters, people
+from gateway.providers.baileys.operations import (
+    business,
+    catalog,
+    chats,
+    groups,
+    newsletters,
+    people,
+)
 from gateway.whatsapp_web.operations import operations as shared
 
 operations = shared.replaced_by(
     business.operations
     | catalog.operations
+    | chats.operations
     | groups.operations
     | newsletters.operations
     | people.operations

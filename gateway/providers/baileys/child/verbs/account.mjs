@@ -1,5 +1,6 @@
 // The account itself: linking, its profile and its privacy.
 
+import { changeAppState, hasAppState } from '../app_state.mjs';
 import { jidOf } from '../jids.mjs';
 import { failed } from '../limits.mjs';
 
@@ -53,15 +54,11 @@ async function set_name(session, { value }) {
   session.creds.me.name = value;
   session.storeCreds();
   await session.sock.sendNode({ tag: 'presence', attrs: { name: value, type: 'available' } });
-  if (session.creds.myAppStateKeyId) await session.sock.updateProfileName(value);
+  if (hasAppState(session)) await changeAppState(session, { pushNameSetting: value }, '');
 }
 
 async function set_about({ sock }, { value }) {
   await sock.updateProfileStatus(value);
-}
-
-async function set_presence({ sock }, { value }) {
-  await sock.sendPresenceUpdate(value);
 }
 
 async function privacy({ sock }) {
@@ -83,5 +80,5 @@ async function expire_all({ sock }, { nanoseconds }) {
 }
 
 export const ACCOUNT = {
-  pair_code, me, log_out, probe, set_own_picture, set_name, set_about, set_presence, privacy, set_privacy, expire_all,
+  pair_code, me, log_out, probe, set_own_picture, set_name, set_about, privacy, set_privacy, expire_all,
 };

@@ -1,21 +1,16 @@
 // The phone's address book, reports, and the people that a privacy setting excludes.
 
+import { changeAppState } from '../app_state.mjs';
 import { bare, isLid } from '../jids.mjs';
-import { failed } from '../limits.mjs';
 import { childOf, childrenOf } from '../nodes.mjs';
 
 async function save_contact(session, { jid, first_name, full_name }) {
-  requireSync(session);
-  await session.sock.addOrEditContact(jid, { firstName: first_name, fullName: full_name, saveOnPrimaryAddressbook: true });
+  const contact = { firstName: first_name, fullName: full_name, saveOnPrimaryAddressbook: true };
+  await changeAppState(session, { contact }, jid);
 }
 
 async function remove_contact(session, { jid }) {
-  requireSync(session);
-  await session.sock.removeContact(jid);
-}
-
-function requireSync({ creds }) {
-  if (!creds.myAppStateKeyId) throw failed('NotReady', 'the phone has not shared its address book with this device yet');
+  await changeAppState(session, { contact: null }, jid);
 }
 
 // As WhatsApp's web client reports; not verified with WhatsApp.

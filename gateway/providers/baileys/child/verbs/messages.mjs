@@ -63,15 +63,17 @@ async function revoke(session, { id, chat, sender }) {
   await session.sock.relayMessage(chat, message, { messageId: name, ...extrasOf(message, chat, session) });
 }
 
-async function mark_read({ sock }, { ids, chat, sender }) {
+async function mark_read(session, { ids, chat, sender }) {
+  session.watch(chat);
   const participant = isGroup(chat) || chat === STATUS ? sender : undefined;
-  await sock.sendReceipt(chat, participant, ids, 'read');
+  await session.sock.sendReceipt(chat, participant, ids, 'read');
 }
 
-async function typing({ sock, me: own }, { chat, on }) {
-  await sock.sendNode({
+async function typing(session, { chat, on }) {
+  session.watch(chat);
+  await session.sock.sendNode({
     tag: 'chatstate',
-    attrs: { from: own.id, to: chat },
+    attrs: { from: session.me.id, to: chat },
     content: [{ tag: on ? 'composing' : 'paused', attrs: {} }],
   });
 }
