@@ -22,10 +22,10 @@ from gateway.contract.zapi.instances import (
 )
 from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import NotConnected, Restricted, SessionUnavailable, Unconfirmed
-from gateway.providers.baileys.process import NodeChildGone
 from gateway.providers.baileys.store import BaileysStore
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged, IdentityLearned, MessageReceived
+from gateway.whatsapp_web.library_child import ChildGone
 from tests.fixtures.proxies import Kind, local_proxy
 from tests.providers.baileys_node import Node, node_at
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
@@ -211,7 +211,7 @@ async def test_child_that_fills_its_memory_ends_and_says_why(
     async with node_at(database_url, whatsapp, memory_mb=128) as node:
         ana = await node.linked("ana")
         child = ana.child
-        with pytest.raises(NodeChildGone, match="GATEWAY_BAILEYS_MEMORY_MB"):
+        with pytest.raises(ChildGone, match="GATEWAY_BAILEYS_MEMORY_MB"):
             await child.call("ana", "ready", filling=[[number] for number in range(2_500_000)])
         await ana.wait_for(ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED)
         await ana.until_state(ConnectionState.CONNECTED)

@@ -13,10 +13,10 @@ from gateway.errors import (
     TryAgainLater,
     Unconfirmed,
 )
-from gateway.providers.baileys.process import NodeChildGone
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.reachability import NetworkFault
 from gateway.whatsapp_web.error_output import masked
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import VerbFailed
 
 SERVER = ("web.whatsapp.com", 443)
@@ -79,7 +79,7 @@ def failure_of(error: VerbFailed, now: datetime) -> GatewayError:
 def breakage_of(error: Exception) -> str:
     """Returns why a session has to be restarted: one of a few labels of a metric."""
     match error:
-        case NodeChildGone():
+        case ChildGone():
             return "process_ended"
         case VerbFailed(failure=failure):
             return "no_answer" if failure == NO_ANSWER else "library_error"
@@ -92,11 +92,11 @@ def sentence_of(error: Exception) -> str:
     match error:
         case StartRefused():
             return str(error)
-        case NodeChildGone(reason=None):
+        case ChildGone(reason=None):
             return "The session's process ended; it is being started again."
         case DatabaseUnavailable():
             return f"The key store in Postgres does not open: {error}"
-        case NodeChildGone() | VerbFailed():
+        case ChildGone() | VerbFailed():
             return f"The session's process ended: {error}"
         case _:
             return f"The session's process did not start: {type(error).__name__} {error}".rstrip()

@@ -24,7 +24,6 @@ from gateway.errors import (
 )
 from gateway.providers.baileys.client_context import BaileysContext
 from gateway.providers.baileys.failures import failure_of, sentence_of
-from gateway.providers.baileys.process import NodeChildGone
 from gateway.providers.baileys.session_supervisor import BaileysSupervisor
 from gateway.providers.baileys.store import StoredBody
 from gateway.sessions.connection import ConnectionState
@@ -39,6 +38,7 @@ from gateway.sessions.provider import (
 from gateway.whatsapp_web.calls import Calls
 from gateway.whatsapp_web.inbound import events_of
 from gateway.whatsapp_web.jids import CHANNEL, jid_of
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import Fields, Json, SendContext, VerbFailed, WebSession
 
 Result = TypeVar("Result")
@@ -130,7 +130,7 @@ class BaileysSession:
             answer: Result = await self._operations.handle(self, operation)
         except VerbFailed as error:
             raise InvalidRequest(f"WhatsApp refused: {error.text}") from error
-        except NodeChildGone as error:
+        except ChildGone as error:
             raise SessionUnavailable(sentence_of(error)) from None
         return answer
 
@@ -195,7 +195,7 @@ class BaileysSession:
                 message=message,
                 seconds=attempt.time_limit_seconds * _SHARE_OF_CHILD,
             )
-        except NodeChildGone:
+        except ChildGone:
             # No message leaves before the keys that encrypted it are committed.
             if self.supervisor.ratchets == before and not jid.endswith(_UNENCRYPTED):
                 raise NotConnected("The session's process ended before it was sent.") from None

@@ -24,7 +24,6 @@ from gateway.errors import (
 from gateway.providers.whatsmeow.child.frames import Json, LibraryEvent
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.failures import failure_of, sentence_of
-from gateway.providers.whatsmeow.process import ChildGone
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
@@ -38,6 +37,7 @@ from gateway.sessions.provider import (
 from gateway.whatsapp_web.calls import Calls
 from gateway.whatsapp_web.inbound import STORED_EVENTS, events_of
 from gateway.whatsapp_web.jids import jid_of
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import Fields, SendContext, VerbFailed, WebSession
 
 Result = TypeVar("Result")

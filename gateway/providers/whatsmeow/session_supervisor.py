@@ -27,11 +27,12 @@ from gateway.providers.whatsmeow.failures import (
     sentence_of,
 )
 from gateway.providers.whatsmeow.probing import probe, wait_for, watch_linking
-from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended
+from gateway.providers.whatsmeow.process import Child, Suspended
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec
 from gateway.whatsapp_web.connection_loop import ConnectionLoop
 from gateway.whatsapp_web.jids import text_of
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.linking_code import LinkingCode
 from gateway.whatsapp_web.session import VerbFailed
 
