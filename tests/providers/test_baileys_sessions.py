@@ -28,7 +28,7 @@ from gateway.sessions.provider import ConnectionChanged, IdentityLearned, Messag
 from gateway.whatsapp_web.library_child import ChildGone
 from tests.fixtures.proxies import Kind, local_proxy
 from tests.providers.baileys_node import Node, node_at
-from tests.providers.fake_whatsapp.client import FakeWhatsApp
+from tests.providers.fake_whatsapp.client import FakeWhatsApp, seen
 from tests.providers.whatsmeow_node import FAR_AWAY, OpenSession, Pair
 
 PROVIDERS = ("baileys",)
@@ -46,7 +46,11 @@ async def test_phone_is_linked_by_code_read_and_unlinked(
         await ana.until_state(ConnectionState.UNPAIRED)
         code = await ana.session.execute(ReadPhoneCode(phone=ana.phone))
         assert isinstance(code, PhoneCode)
-        assert (await whatsapp.control("type", phone=ana.phone, code=code.code))["linked"]
+        # The library answers the code before its request for it has arrived.
+        await seen(
+            lambda: whatsapp.control("type", phone=ana.phone, code=code.code),
+            lambda answer: bool(answer["linked"]),
+        )
         connected = await ana.until_state(ConnectionState.CONNECTED)
         assert connected.phone == ana.phone
         learned = await ana.wait_for(IdentityLearned)

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 from gateway.errors import (
     DatabaseUnavailable,
     GatewayError,
+    InvalidRequest,
     NotConnected,
     Reach,
     Refused,
     Restricted,
+    SessionUnavailable,
     StartRefused,
     TryAgainLater,
     Unconfirmed,
@@ -23,6 +25,7 @@ SERVER = ("web.whatsapp.com", 443)
 NO_ANSWER = "NoAnswer"
 """The failure of a message, or of a probe, to which WhatsApp gave no answer."""
 
+_OUT_OF_REACH = "The phone is linked, but WhatsApp is out of reach."
 _NOT_CONNECTED = frozenset({"NotConnected", "NoSession"})
 _BUSY = frozenset({"Code429", "Code500", "Code503"})
 _FIRST_CONTACTS = "Code463"
@@ -56,17 +59,17 @@ ENDS: dict[str, ConnectionState] = {
 """After these notices the child does not connect again by itself."""
 
 
-def failure_of(error: VerbFailed, now: datetime) -> GatewayError:
-    """Returns the error that `send` raises."""
+def failure_of(error: VerbFailed, now: datetime, *, may_have_left: bool) -> GatewayError:
+    """Returns the error that `send` raises; *may_have_left*: the child was given the message."""
     if error.failure in _NOT_CONNECTED:
-        return NotConnected("The phone is linked, but WhatsApp is out of reach.")
+        return NotConnected(_OUT_OF_REACH)
     if error.failure == _FIRST_CONTACTS:
         return Restricted(
             "WhatsApp does not let this number write to new people for now.",
             until=now + timedelta(hours=_HOURS_OF_RESTRICTION),
             reach=Reach.FIRST_CONTACTS,
         )
-    if error.failure == NO_ANSWER:
+    if error.failure == NO_ANSWER and may_have_left:
         return Unconfirmed("the connection broke before the answer came")
     reason = f"WhatsApp refused the message: {error.text}"
     if error.failure in _BUSY:
@@ -74,6 +77,15 @@ def failure_of(error: VerbFailed, now: datetime) -> GatewayError:
     if error.failure.startswith("Code"):
         return Refused(reason)
     return TryAgainLater(error.text or error.failure)
+
+
+def answer_of(error: VerbFailed) -> GatewayError:
+    """Returns the error that a request raises which is no message."""
+    if error.failure in _NOT_CONNECTED:
+        return NotConnected(_OUT_OF_REACH)
+    if error.failure == NO_ANSWER:
+        return SessionUnavailable("WhatsApp did not answer in time; it may have done it.")
+    return InvalidRequest(f"WhatsApp refused: {error.text}")
 
 
 def breakage_of(error: Exception) -> str:

@@ -241,6 +241,7 @@ class BaileysSupervisor:
                     epoch=self._spec.epoch,
                     creds=creds,
                     name=settings.device_name,
+                    answer_seconds=settings.answer_seconds,
                     proxy=proxy and proxy.model_dump(),
                 )
         except TimeoutError:

@@ -47,6 +47,12 @@ class BaileysSettings(BaseModel):
         description="repeat a message under the same id when no answer came; not verified with "
         "phones: whether a person sees it once",
     )
+    answer_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="seconds that WhatsApp has to answer one question of the library; what needed "
+        "the answer fails then",
+    )
     probe_seconds: float = Field(
         20.0, gt=0, description="seconds between two probes of a connected session"
     )

@@ -1,12 +1,15 @@
 // The library, from the folder of packages that `gateway providers install` makes.
 //
-// Two things of it are changed here, both by what it exports:
+// Three things of it are changed here, all by what it exports:
 //   - frames leave through `egress` of the socket's configuration, which holds them back;
+//   - a question to WhatsApp ends, in `questions`;
 //   - a signal repository gets a store of keys whose writes are committed before frames leave.
 
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+
+import { endQuestions } from './questions.mjs';
 
 export async function loadLibrary(packages) {
   const modules = path.join(packages, 'node_modules');
@@ -20,6 +23,7 @@ export async function loadLibrary(packages) {
   const { decodeMessageNode } = await at('baileys/lib/Utils/decode-wa-message.js');
   const undici = require('undici');
 
+  endQuestions(WebSocketClient);
   const { send, close } = WebSocketClient.prototype;
   WebSocketClient.prototype.send = function (bytes, done) {
     this.config.egress(bytes, (frame) => send.call(this, frame, () => {}));

@@ -2,7 +2,7 @@
 
 import { Messages } from './names.mjs';
 import { Session } from './session.mjs';
-import { limited } from './limits.mjs';
+import { failureOf, limited } from './limits.mjs';
 import { UNLIMITED, VERBS } from './verbs/index.mjs';
 
 const ANSWER_SECONDS = 40;
@@ -42,12 +42,4 @@ export class Sessions {
     const work = VERBS[verb](session, given);
     return UNLIMITED.has(verb) ? work : limited(ANSWER_SECONDS, work);
   }
-}
-
-// The names of failures that the engine knows; a code is WhatsApp's own.
-function failureOf(error) {
-  if (error?.failure) return error.failure;
-  const code = error?.output?.statusCode ?? error?.data;
-  if (error?.isBoom) return code === 428 ? 'NotConnected' : `Code${code}`;
-  return error?.name ?? 'Error';
 }

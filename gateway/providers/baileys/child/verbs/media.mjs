@@ -17,7 +17,7 @@ const FIELDS = {
   stickerMessage: 'image',
 };
 const MAC_BYTES = 10;
-const SILENCE_MS = 30_000;
+const SILENCE_MS = 30_000; // a file may take minutes, but its bytes go on
 const HOST = 'https://mmg.whatsapp.net';
 
 async function upload(session, { path: file, type }) {
@@ -34,6 +34,7 @@ async function upload(session, { path: file, type }) {
     const where = await session.sock.waUploadToServer(encrypted, {
       mediaType: kind,
       fileEncSha256B64: sealing.digest.toString('base64'),
+      timeoutMs: SILENCE_MS,
     });
     return {
       url: where.mediaUrl,

@@ -3,10 +3,11 @@
 import { randomBytes } from 'node:crypto';
 
 import { bare, isChannel, isGroup, jidOf } from '../jids.mjs';
-import { failed, limited } from '../limits.mjs';
+import { failed, failureOf, limited } from '../limits.mjs';
 import { extrasOf } from '../stanza_extras.mjs';
 
 const STATUS = 'status@broadcast';
+const NOT_LEFT = 'WhatsApp did not answer a question that the message needed, so it has not left';
 
 // Sends a message under its id; returns when WhatsApp has acknowledged it.
 async function send(session, { chat, id, message: fields, seconds }) {
@@ -27,8 +28,9 @@ async function send(session, { chat, id, message: fields, seconds }) {
       session.reconnect();
       throw gaveUp();
     }
-    if (!sending.left) throw error;
-    throw gaveUp();
+    if (sending.left) throw gaveUp();
+    if (failureOf(error) === 'NoAnswer') throw failed('NotLeft', NOT_LEFT);
+    throw error;
   }
   const attrs = await limited(seconds, answer).catch(() => null);
   session.sent.forget(id);
