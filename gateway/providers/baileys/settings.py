@@ -20,8 +20,8 @@ class BaileysSettings(BaseModel):
         50,
         ge=1,
         le=500,
-        description="sessions in one child process, of about 2 MB each beside 100 MB of its own; "
-        "more save memory, and break together",
+        description="sessions in one child process, of about 2.5 MB each beside 125 MB of its "
+        "own; more save memory, and break together",
     )
     memory_mb: int = Field(
         1024,
