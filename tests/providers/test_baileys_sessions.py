@@ -327,3 +327,28 @@ async def test_child_killed_between_its_key_write_and_its_frame_sends_nothing(
     await ana.send(SendText(phone=bob.phone, message="with the next key"), "NEXT")
     await bob.wait_for(MessageReceived)
     assert texts(bob) == ["with the next key"]
+
+
+async def test_message_whose_keys_are_not_committed_in_time_does_not_leave_later(
+    pair: Pair, whatsapp: FakeWhatsApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, bob = pair
+    commit = BaileysStore.commit
+    may_commit = asyncio.Event()
+
+    async def commit_late(store: BaileysStore, *given: Any, **rows: Any) -> bool:
+        if any(kind == "session" for kind, _, _ in rows["rows"]):
+            await may_commit.wait()  # as while the database is away
+        return await commit(store, *given, **rows)
+
+    monkeypatch.setattr(BaileysStore, "commit", commit_late)
+    before = len((await whatsapp.control("state"))["sent"])
+    with pytest.raises(NotConnected):
+        await ana.send(SendText(phone=bob.phone, message="too late"), seconds=3)
+    may_commit.set()
+    await ana.wait_for(ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED)
+    await ana.until_state(ConnectionState.CONNECTED)
+    await ana.send(SendText(phone=bob.phone, message="in time"), "NEXT")
+    await bob.wait_for(MessageReceived)
+    assert texts(bob) == ["in time"]
+    assert len((await whatsapp.control("state"))["sent"]) == before + 1
