@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from gateway.errors import GatewayError
 from gateway.sessions.provider import Attempt, Receipt, SessionSpec
 from gateway.whatsapp_web.calls import Calls
 from gateway.whatsapp_web.error_output import masked
@@ -106,7 +105,3 @@ class SendContext(Protocol):
     def attempt(self) -> Attempt: ...
 
     async def deliver(self, chat: str, message: Fields) -> Receipt: ...
-
-    def failure_of(self, error: VerbFailed) -> GatewayError:
-        """Returns what `send` raises for a verb that failed before the message left."""
-        ...

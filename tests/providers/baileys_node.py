@@ -1,6 +1,7 @@
 """A node that runs the baileys provider, and its open sessions."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ class Node:
 def environment_of(whatsapp: FakeWhatsApp, **settings: Any) -> dict[str, str]:
     """Returns the variables that lead children to the fake server."""
     given = {"restart_seconds": 0.1, "packages": installed_packages(), **settings}
+    if node := os.environ.get("TEST_BAILEYS_NODE"):
+        given = {"node": node} | given
     return whatsapp.environment | {
         "NODE_OPTIONS": f"--import {KEY_HOOK.as_uri()}",
         "NODE_EXTRA_CA_CERTS": whatsapp.facts["authority"],

@@ -27,7 +27,6 @@ from gateway.contract.zapi.instances import (
 )
 from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import NotConnected, Restricted, SessionUnavailable, Unconfirmed
-from gateway.providers.baileys.process import NodeChildGone
 from gateway.providers.baileys.store import BaileysStore
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
@@ -36,8 +35,9 @@ from gateway.sessions.provider import (
     MessageAcknowledged,
     MessageReceived,
 )
+from gateway.whatsapp_web.library_child import ChildGone
 from tests.providers.baileys_node import Node, node_at
-from tests.providers.fake_whatsapp.client import FakeWhatsApp
+from tests.providers.fake_whatsapp.client import FakeWhatsApp, seen
 from tests.providers.whatsmeow_node import FAR_AWAY, OpenSession, Pair
 
 PROVIDERS = ("baileys",)
@@ -55,7 +55,11 @@ async def test_phone_is_linked_by_code_read_and_unlinked(
         await ana.until_state(ConnectionState.UNPAIRED)
         code = await ana.session.execute(ReadPhoneCode(phone=ana.phone))
         assert isinstance(code, PhoneCode)
-        assert (await whatsapp.control("type", phone=ana.phone, code=code.code))["linked"]
+        # The library answers the code before its request for it has arrived.
+        await seen(
+            lambda: whatsapp.control("type", phone=ana.phone, code=code.code),
+            lambda answer: bool(answer["linked"]),
+        )
         connected = await ana.until_state(ConnectionState.CONNECTED)
         assert connected.phone == ana.phone
         learned = await ana.wait_for(IdentityLearned)
@@ -188,7 +192,7 @@ async def test_child_that_fills_its_memory_ends_alone_and_says_why(
         ana, bob, cid = [await node.linked(name) for name in ("ana", "bob", "cid")]
         full, other = ana.child, cid.pid
         assert ana.pid == bob.pid != other
-        with pytest.raises(NodeChildGone, match="GATEWAY_BAILEYS_MEMORY_MB"):
+        with pytest.raises(ChildGone, match="GATEWAY_BAILEYS_MEMORY_MB"):
             await full.call("ana", "ready", filling=[[number] for number in range(2_500_000)])
         for line in (ana, bob):
             told = await line.wait_for(
@@ -370,3 +374,28 @@ async def test_child_killed_between_its_key_write_and_its_frame_sends_nothing(
     await ana.send(SendText(phone=bob.phone, message="with the next key"), "NEXT")
     await bob.wait_for(MessageReceived)
     assert texts(bob) == ["with the next key"]
+
+
+async def test_message_whose_keys_are_not_committed_in_time_does_not_leave_later(
+    pair: Pair, whatsapp: FakeWhatsApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, bob = pair
+    commit = BaileysStore.commit
+    may_commit = asyncio.Event()
+
+    async def commit_late(store: BaileysStore, *given: Any, **rows: Any) -> bool:
+        if any(kind == "session" for kind, _, _ in rows["rows"]):
+            await may_commit.wait()  # as while the database is away
+        return await commit(store, *given, **rows)
+
+    monkeypatch.setattr(BaileysStore, "commit", commit_late)
+    before = len((await whatsapp.control("state"))["sent"])
+    with pytest.raises(NotConnected):
+        await ana.send(SendText(phone=bob.phone, message="too late"), seconds=3)
+    may_commit.set()
+    await ana.wait_for(ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED)
+    await ana.until_state(ConnectionState.CONNECTED)
+    await ana.send(SendText(phone=bob.phone, message="in time"), "NEXT")
+    await bob.wait_for(MessageReceived)
+    assert texts(bob) == ["in time"]
+    assert len((await whatsapp.control("state"))["sent"]) == before + 1

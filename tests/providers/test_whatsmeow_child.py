@@ -15,6 +15,7 @@ import pytest
 from gateway.providers.whatsmeow.child.frames import LibraryEvent, packed
 from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.process import Child
+from gateway.whatsapp_web.library_child import StartedProcess
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 _SCRIPT = """
@@ -75,7 +76,7 @@ async def test_children_end_drops_events_that_are_still_handled(
     reader, writer = await asyncio.open_unix_connection(sock=engine_end)
 
     async def start(*_given: object, **_named: object) -> Child:
-        return Child(process, reader, writer)
+        return Child(StartedProcess(process, reader, writer))
 
     monkeypatch.setattr(Child, "start", start)
     handling, canceled = asyncio.Event(), asyncio.Event()

@@ -4,8 +4,8 @@ import pytest
 
 from gateway.errors import DatabaseUnavailable
 from gateway.providers.whatsmeow.failures import network_sentence, sentence_of
-from gateway.providers.whatsmeow.process import ChildGone
 from gateway.whatsapp_web.error_output import ErrorOutput, masked
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import VerbFailed
 
 

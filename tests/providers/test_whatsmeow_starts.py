@@ -17,12 +17,13 @@ from gateway.providers.whatsmeow.child.frames import LibraryEvent
 from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
-from gateway.providers.whatsmeow.process import Child, ChildGone, OnEvent
+from gateway.providers.whatsmeow.process import Child, OnEvent
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec, no_pictures
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import VerbFailed
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import until

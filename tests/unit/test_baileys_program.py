@@ -45,6 +45,19 @@ def test_newer_node_is_found(tmp_path: Path, version: str) -> None:
     assert str(find_node(BaileysSettings(node=node))) == node
 
 
+def test_older_node_is_named_before_the_packages_that_it_could_not_run(tmp_path: Path) -> None:
+    node = node_that_says(tmp_path, "v18.20.4")
+    with pytest.raises(StartRefused, match="20 or newer"):
+        program_of(BaileysSettings(node=node, packages=str(tmp_path / "packages")))
+
+
+async def test_older_node_is_named_before_npm_is_looked_for(tmp_path: Path) -> None:
+    node = node_that_says(tmp_path, "v18.20.4")
+    with pytest.raises(StartRefused, match="20 or newer"):
+        await install_packages(BaileysSettings(node=node, packages=str(tmp_path / "packages")))
+    assert not (tmp_path / "packages").exists()
+
+
 def test_program_that_is_no_node_is_refused(tmp_path: Path) -> None:
     for node in (node_that_says(tmp_path, "hello"), str(tmp_path / "none")):
         with pytest.raises(StartRefused, match="does not run as Node"):

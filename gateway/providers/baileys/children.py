@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 from gateway.clock import Clock
 from gateway.observability.logging import logger
-from gateway.providers.baileys.process import NodeChild, NodeChildGone, NodeProgram, NodeSubscriber
+from gateway.providers.baileys.process import NodeChild, NodeProgram, NodeSubscriber
 from gateway.providers.baileys.shares import ProcessShares
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import VerbFailed
 
 _CLOSING_SECONDS = 5.0
@@ -44,6 +45,8 @@ class NodeChildren:
         self._instances: dict[NodeChild, set[str]] = {}
         self._share_of: dict[NodeChild, int] = {}
         self._lives: set[asyncio.Future[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
+        """Goes on also where the caller is canceled twice."""
         self._starting = asyncio.Lock()
 
     async def place(
@@ -65,9 +68,12 @@ class NodeChildren:
     async def leave(self, child: NodeChild, instance_id: str) -> None:
         """Does `_leave` to its end, also if the caller is canceled meanwhile.
 
-        A process that went on to count an instance without a lease would be killed for it.
+        A process that went on to count an instance without a lease would be killed for it. It
+        takes limited time.
         """
         leaving = asyncio.create_task(self._leave(child, instance_id))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
         try:
             await asyncio.shield(leaving)
         except asyncio.CancelledError:
@@ -90,7 +96,7 @@ class NodeChildren:
             except (TimeoutError, VerbFailed) as error:
                 if not (isinstance(error, VerbFailed) and error.failure == "NoSession"):
                     child.kill("a session did not close")
-            except NodeChildGone:
+            except ChildGone:
                 pass
         child.subscribers.pop(instance_id, None)
         others = self._instances.get(child, set())
@@ -124,7 +130,7 @@ class NodeChildren:
             await asyncio.wait(self._lives)
 
     async def _check(self, child: NodeChild) -> None:
-        with contextlib.suppress(NodeChildGone, VerbFailed):
+        with contextlib.suppress(ChildGone, VerbFailed):
             try:
                 async with asyncio.timeout(self._answer_seconds):
                     await child.call("", "ready")

@@ -15,19 +15,20 @@ from gateway.errors import (
     TryAgainLater,
     Unconfirmed,
 )
-from gateway.providers.baileys.process import NodeChildGone
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.reachability import NetworkFault
 from gateway.whatsapp_web.error_output import masked
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import VerbFailed
 
 SERVER = ("web.whatsapp.com", 443)
 NO_ANSWER = "NoAnswer"
 """The failure of a message, or of a probe, to which WhatsApp gave no answer."""
 
+_OUT_OF_REACH = "The phone is linked, but WhatsApp is out of reach."
 _NOT_CONNECTED = frozenset({"NotConnected", "NoSession"})
 _BUSY = frozenset({"Code429", "Code500", "Code503"})
-_PASSING = frozenset({NO_ANSWER, "Conflict", "NotReady"}) | _NOT_CONNECTED | _BUSY
+_PASSING = frozenset({"Conflict", "NotReady"}) | _BUSY
 _FIRST_CONTACTS = "Code463"
 _HOURS_OF_RESTRICTION = 1.0  # WhatsApp's answer names no end
 _NETWORK_FAULTS: tuple[tuple[str, NetworkFault], ...] = (
@@ -59,17 +60,17 @@ ENDS: dict[str, ConnectionState] = {
 """After these notices the child does not connect again by itself."""
 
 
-def failure_of(error: VerbFailed, now: datetime) -> GatewayError:
-    """Returns the error that `send` raises."""
+def failure_of(error: VerbFailed, now: datetime, *, may_have_left: bool) -> GatewayError:
+    """Returns the error that `send` raises; *may_have_left*: the child was given the message."""
     if error.failure in _NOT_CONNECTED:
-        return NotConnected("The phone is linked, but WhatsApp is out of reach.")
+        return NotConnected(_OUT_OF_REACH)
     if error.failure == _FIRST_CONTACTS:
         return Restricted(
             "WhatsApp does not let this number write to new people for now.",
             until=now + timedelta(hours=_HOURS_OF_RESTRICTION),
             reach=Reach.FIRST_CONTACTS,
         )
-    if error.failure == NO_ANSWER:
+    if error.failure == NO_ANSWER and may_have_left:
         return Unconfirmed("the connection broke before the answer came")
     reason = f"WhatsApp refused the message: {error.text}"
     if error.failure in _BUSY:
@@ -79,8 +80,12 @@ def failure_of(error: VerbFailed, now: datetime) -> GatewayError:
     return TryAgainLater(error.text or error.failure)
 
 
-def refusal_of(error: VerbFailed) -> GatewayError:
-    """Returns the error that `execute` raises."""
+def answer_of(error: VerbFailed) -> GatewayError:
+    """Returns the error that a request raises which is no message."""
+    if error.failure in _NOT_CONNECTED:
+        return NotConnected(_OUT_OF_REACH)
+    if error.failure == NO_ANSWER:
+        return SessionUnavailable("WhatsApp did not answer in time; it may have done it.")
     if error.failure in _PASSING:
         return SessionUnavailable(error.text or error.failure)
     return InvalidRequest(f"WhatsApp refused: {error.text}")
@@ -89,7 +94,7 @@ def refusal_of(error: VerbFailed) -> GatewayError:
 def breakage_of(error: Exception) -> str:
     """Returns why a session has to be restarted: one of a few labels of a metric."""
     match error:
-        case NodeChildGone():
+        case ChildGone():
             return "process_ended"
         case VerbFailed(failure=failure):
             return "no_answer" if failure == NO_ANSWER else "library_error"
@@ -102,11 +107,11 @@ def sentence_of(error: Exception) -> str:
     match error:
         case StartRefused():
             return str(error)
-        case NodeChildGone(reason=None):
+        case ChildGone(reason=None):
             return "The session's process ended; it is being started again."
         case DatabaseUnavailable():
             return f"The key store in Postgres does not open: {error}"
-        case NodeChildGone() | VerbFailed():
+        case ChildGone() | VerbFailed():
             return f"The session's process ended: {error}"
         case _:
             return f"The session's process did not start: {type(error).__name__} {error}".rstrip()

@@ -23,11 +23,11 @@ _TIMEOUT_SECONDS = 30.0
 
 def program_of(settings: BaileysSettings) -> NodeProgram:
     """Returns how a child is started; raises StartRefused if something is missing."""
-    folder = settings.packages_folder
+    node, folder = find_node(settings), settings.packages_folder
     if installed_lock(folder) != lock_hash():
         state = "are of another version" if (folder / STAMP).exists() else "are not installed"
         raise StartRefused(f"The packages of Baileys {state} in {folder}: run `{INSTALL}`.")
-    return NodeProgram(str(find_node(settings)), settings.memory_mb, folder)
+    return NodeProgram(str(node), settings.memory_mb, folder)
 
 
 def find_node(settings: BaileysSettings) -> Path:

@@ -21,8 +21,7 @@ from gateway.errors import (
     Unconfirmed,
 )
 from gateway.providers.baileys.client_context import BaileysContext
-from gateway.providers.baileys.failures import failure_of, refusal_of, sentence_of
-from gateway.providers.baileys.process import NodeChildGone
+from gateway.providers.baileys.failures import answer_of, failure_of, sentence_of
 from gateway.providers.baileys.session_supervisor import BaileysSupervisor
 from gateway.providers.baileys.store import StoredBody
 from gateway.sessions.connection import ConnectionState
@@ -36,6 +35,7 @@ from gateway.sessions.provider import (
 )
 from gateway.whatsapp_web.calls import Calls
 from gateway.whatsapp_web.jids import CHANNEL, jid_of
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import Fields, Json, SendContext, VerbFailed, WebSession
 from gateway.whatsapp_web.stored_events import acknowledge_nothing, reports_of
 
@@ -67,9 +67,6 @@ class _Sending:
 
     async def deliver(self, chat: str, message: Fields) -> Receipt:
         return await self.session.deliver(self, jid_of(chat), message)
-
-    def failure_of(self, error: VerbFailed) -> GatewayError:
-        return self.session.failure_of(error)
 
 
 class BaileysSession:
@@ -117,6 +114,8 @@ class BaileysSession:
                 self._in_flight = sending
                 receipt: Receipt = await self._sends.handle(sending, message)
                 return receipt
+        except VerbFailed as error:  # of a verb that came before the message, such as an upload
+            raise self._failure_of(error, may_have_left=False) from error
         except TimeoutError:
             if not sending.may_have_left:
                 raise NotConnected("The session did not take the message in time.") from None
@@ -127,8 +126,8 @@ class BaileysSession:
         try:
             answer: Result = await self._operations.handle(self, operation)
         except VerbFailed as error:
-            raise refusal_of(error) from error
-        except NodeChildGone as error:
+            raise answer_of(error) from error
+        except ChildGone as error:
             raise SessionUnavailable(sentence_of(error)) from None
         return answer
 
@@ -187,20 +186,20 @@ class BaileysSession:
                 message=message,
                 seconds=attempt.time_limit_seconds * _SHARE_OF_CHILD,
             )
-        except NodeChildGone:
+        except ChildGone:
             # No message leaves before the keys that encrypted it are committed.
             if self.supervisor.ratchets == before and not jid.endswith(_UNENCRYPTED):
                 raise NotConnected("The session's process ended before it was sent.") from None
             await sending.received.wait()
         except VerbFailed as error:
-            failure = self.failure_of(error)
+            failure = self._failure_of(error, may_have_left=True)
             if not isinstance(failure, Unconfirmed):
                 raise failure from error
             await sending.received.wait()
         return Receipt(whatsapp_id, orjson.dumps({"message": message, "chat": jid}))
 
-    def failure_of(self, error: VerbFailed) -> GatewayError:
-        return failure_of(error, self._context.clock.now())
+    def _failure_of(self, error: VerbFailed, *, may_have_left: bool) -> GatewayError:
+        return failure_of(error, self._context.clock.now(), may_have_left=may_have_left)
 
     async def add_poll(self, provider_id: str, options: Sequence[str]) -> None:
         await self._context.store.add_poll(self.spec.instance_id, provider_id, options)

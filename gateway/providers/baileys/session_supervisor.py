@@ -26,7 +26,7 @@ from gateway.providers.baileys.failures import (
     sentence_of,
 )
 from gateway.providers.baileys.frames import NodeNotice, NodeRequest
-from gateway.providers.baileys.process import NodeChild, NodeChildGone
+from gateway.providers.baileys.process import NodeChild
 from gateway.providers.baileys.session_requests import SessionRequests
 from gateway.providers.baileys.store import CREDS, StoredBody
 from gateway.sessions.connection import ConnectionState
@@ -34,6 +34,7 @@ from gateway.sessions.provider import SessionSpec
 from gateway.sessions.reachability import NetworkFault
 from gateway.wakeups import waking
 from gateway.whatsapp_web.connection_loop import ConnectionLoop
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.reported_state import ReportedState
 from gateway.whatsapp_web.session import Json, VerbFailed
 
@@ -110,7 +111,7 @@ class BaileysSupervisor:
                     await self._wanted.wait()
                 self._wanted.clear()
                 await self._run_client()
-            except (NodeChildGone, VerbFailed, OSError, DatabaseUnavailable, StartRefused) as error:
+            except (ChildGone, VerbFailed, OSError, DatabaseUnavailable, StartRefused) as error:
                 self._on_failure(error)
                 stable = self._context.clock.monotonic_seconds() - began > _STABLE_SECONDS
                 pause = self._context.settings.restart_seconds if stable else pause
@@ -139,11 +140,11 @@ class BaileysSupervisor:
             raise NotConnected(self.state.sentence)
         try:
             return await self.execute_raw(verb, **arguments)
-        except NodeChildGone:
+        except ChildGone:
             raise NotConnected("The session's process ended.") from None
 
     async def execute_raw(self, verb: str, **arguments: Json) -> Json:
-        """Runs a verb in any state of the client; raises NodeChildGone if the process ends."""
+        """Runs a verb in any state of the client; raises ChildGone if the process ends."""
         if self._child is None:
             raise NotConnected(self.state.sentence)
         return await self._child.call(self._spec.instance_id, verb, **arguments)
@@ -163,14 +164,14 @@ class BaileysSupervisor:
         try:
             async with asyncio.timeout(_CODE_SECONDS):
                 return str(await self.execute_raw("pair_code", phone=phone))
-        except (TimeoutError, NodeChildGone, VerbFailed) as error:
+        except (TimeoutError, ChildGone, VerbFailed) as error:
             raise SessionUnavailable(f"WhatsApp gave no code: {error}") from None
 
     async def log_out(self) -> None:
         """Unlinks the device here, and at WhatsApp if the client is connected."""
         if self._device is None:
             return
-        with contextlib.suppress(NotConnected, NodeChildGone, VerbFailed):
+        with contextlib.suppress(NotConnected, ChildGone, VerbFailed):
             await self.execute("log_out")
         await self._context.store.delete_device(self._spec.instance_id)
         self._end(_State.LOGGED_OUT)
@@ -247,7 +248,7 @@ class BaileysSupervisor:
                 )
         except TimeoutError:
             child.kill("it did not open a session in time")
-            raise NodeChildGone(child.end_reason) from None
+            raise ChildGone(child.end_reason) from None
 
     async def _link(self, child: NodeChild) -> None:
         """Returns when a phone is linked, or no further code will be shown."""
@@ -260,7 +261,7 @@ class BaileysSupervisor:
             if passed > _LINKING_SECONDS:
                 self._over.set()
             elif child.gone.is_set():
-                raise NodeChildGone(child.end_reason)
+                raise ChildGone(child.end_reason)
             else:
                 await clock.wait(self._over, 0.5)
 
@@ -281,7 +282,7 @@ class BaileysSupervisor:
         async with waking(wakeup, when=child.gone), waking(wakeup, when=self._over):
             await self._context.clock.wait(wakeup, seconds)
         if child.gone.is_set() and not self._over.is_set():
-            raise NodeChildGone(child.end_reason)
+            raise ChildGone(child.end_reason)
 
     async def _probe(self, child: NodeChild, seconds: float) -> None:
         instance_id = self._spec.instance_id

@@ -20,8 +20,8 @@ class BaileysSettings(BaseModel):
         50,
         ge=1,
         le=500,
-        description="sessions in one child process, of about 2 MB each beside 100 MB of its own; "
-        "more save memory, and break together",
+        description="sessions in one child process, of about 2.5 MB each beside 125 MB of its "
+        "own; more save memory, and break together",
     )
     memory_mb: int = Field(
         1024,
@@ -47,14 +47,17 @@ class BaileysSettings(BaseModel):
         description="repeat a message under the same id when no answer came; not verified with "
         "phones: whether a person sees it once",
     )
+    answer_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="seconds that WhatsApp has to answer one question of the library; what needed "
+        "the answer fails then",
+    )
     probe_seconds: float = Field(
         20.0, gt=0, description="seconds between two probes of a connected session"
     )
     probe_timeout_seconds: float = Field(
         15.0, gt=0, description="seconds to answer a probe; after them the session is restarted"
-    )
-    answer_seconds: float = Field(
-        40.0, gt=0, description="seconds in which WhatsApp must answer a request, which fails then"
     )
     restart_seconds: float = Field(
         1.0,

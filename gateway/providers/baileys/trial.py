@@ -5,9 +5,10 @@ import asyncio
 from gateway.errors import StartRefused
 from gateway.providers.baileys.failures import sentence_of
 from gateway.providers.baileys.node_program import program_of
-from gateway.providers.baileys.process import NodeChild, NodeChildGone
+from gateway.providers.baileys.process import NodeChild
 from gateway.providers.baileys.settings import read_settings
 from gateway.sessions.provider import ProviderContext
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import VerbFailed
 
 _TIMEOUT_SECONDS = 30.0
@@ -30,6 +31,6 @@ async def try_packages(provider_context: ProviderContext) -> str:
                 ready = await child.call("", "ready")
         finally:
             await child.end()
-    except (NodeChildGone, VerbFailed, OSError, TimeoutError) as error:
+    except (ChildGone, VerbFailed, OSError, TimeoutError) as error:
         raise StartRefused(sentence_of(error)) from None
     return f"Node {ready['node']} runs Baileys in {ready['rss'] // _MB} MB"

@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gateway.providers.whatsmeow.process import Child, ChildGone, OnEvent
+from gateway.providers.whatsmeow.process import Child, OnEvent
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import VerbFailed
 
 _CLOSING_SECONDS = 3.0

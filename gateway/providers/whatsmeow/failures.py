@@ -13,10 +13,10 @@ from gateway.errors import (
     Unconfirmed,
 )
 from gateway.providers.whatsmeow.child.frames import LibraryEvent
-from gateway.providers.whatsmeow.process import ChildGone
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.reachability import NetworkFault
 from gateway.whatsapp_web.error_output import masked
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import VerbFailed
 
 NO_ANSWER = "NoAnswer"

@@ -6,10 +6,11 @@ import secrets
 from collections.abc import Callable
 
 from gateway.providers.whatsmeow.child.frames import Json
-from gateway.providers.whatsmeow.process import Child, ChildGone
+from gateway.providers.whatsmeow.process import Child
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.sessions.provider import SessionSpec
 from gateway.whatsapp_web.jids import text_of
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import VerbFailed
 
 _OPENING_SECONDS = 60.0

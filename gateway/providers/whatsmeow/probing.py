@@ -6,9 +6,10 @@ from collections.abc import Callable
 from gateway.clock import Clock
 from gateway.observability.logging import logger
 from gateway.providers.whatsmeow.failures import NO_ANSWER, SERVER
-from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended
+from gateway.providers.whatsmeow.process import Child, Suspended
 from gateway.sessions.reachability import NetworkFault
 from gateway.wakeups import waking
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.linking_code import LinkingCode
 from gateway.whatsapp_web.session import VerbFailed
 

@@ -1,15 +1,12 @@
-"""One child process: starts it, talks to it, ends it."""
+"""One child process, which runs the library for one or several instances."""
 
 import asyncio
-import contextlib
-import itertools
 import os
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
@@ -19,29 +16,21 @@ from gateway.providers.whatsmeow.child.frames import (
     CommandReply,
     Deadline,
     Frame,
-    Json,
     LibraryEvent,
     SuspensionPhase,
     packed,
     read_frame,
 )
-from gateway.whatsapp_web.error_output import ErrorOutput, masked
-from gateway.whatsapp_web.session import VerbFailed
+from gateway.whatsapp_web.library_child import (
+    ChildGone,
+    LibraryChild,
+    StartedProcess,
+    start_process,
+)
+from gateway.whatsapp_web.session import Json
 
 _QUIET_SECONDS = 0.1  # within it, an event that is inside the library reaches the engine
-_SECRETS = ("GATEWAY_", "DATABASE_URL", "PG")  # the library gets what it needs of them as a URL
 OnEvent = Callable[[LibraryEvent], Awaitable[None]]
-
-
-class ChildGone(Exception):
-    """The process ended. A command that it did not reply to may have had its effect.
-
-    `reason` is the line of its error output that explains the end, without secrets, or None.
-    """
-
-    def __init__(self, reason: str | None = None) -> None:
-        super().__init__(reason or "")
-        self.reason = reason
 
 
 class Suspended(ChildGone):
@@ -54,37 +43,24 @@ class Suspended(ChildGone):
         super().__init__("its lease lapsed")
 
 
-class Child:
+class Child(LibraryChild):
     """A process that runs the library for one or several instances."""
 
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        self._process, self._reader, self._writer = process, reader, writer
-        self._numbers = itertools.count(1)
-        self._pending: dict[int, asyncio.Future[Any]] = {}
+    library: ClassVar[str] = "whatsmeow"
+    end_event: ClassVar[str] = "whatsmeow_child_ended"
+
+    def __init__(self, started: StartedProcess) -> None:
+        super().__init__(started)
         self._handling: set[asyncio.Task[None]] = set()
-        self._tasks = asyncio.TaskGroup()
         self._deadline = 0.0
-        self._error_output, self._kill_reason = ErrorOutput(), ""
         self.subscribers: dict[str, OnEvent] = {}
         """What handles the events of each instance of this process."""
-        self.gone = asyncio.Event()
         self.suspended, self.acting = asyncio.Event(), asyncio.Event()
         """One of the two is set: whether the process suspended itself, or takes commands."""
         self.acting.set()
         self.suspensions = 0
         """How often the process was suspended; each time, the clients in it are lost."""
         self._is_isolated = False
-        self.life = asyncio.create_task(self._live(), name=f"whatsmeow child {self.pid}")
-        """Ends after the process, when every event that it reported is handled."""
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     @classmethod
     async def start(
@@ -103,29 +79,15 @@ class Child:
             deadline: on the monotonic clock.
             inherited: files that the process keeps open for as long as it lives.
         """
-        own_end, child_end = socket.socketpair()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "gateway.providers.whatsmeow.child",
-                str(child_end.fileno()),
-                str(deadline),
-                str(os.getpid()),
-                pass_fds=(child_end.fileno(), *inherited),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,  # the library prints to it unconditionally
-                stderr=asyncio.subprocess.PIPE,
-                env=_environment(environment),
-                cwd=folder,
+        command = (sys.executable, "-m", "gateway.providers.whatsmeow.child")
+        return cls(
+            await start_process(
+                lambda descriptor: (*command, str(descriptor), str(deadline), str(os.getpid())),
+                {**environment, "NEONIZE_BOT_TAG": "off"},  # no mark of a robot on each message
+                inherited=inherited,
+                folder=folder,
             )
-        except BaseException:
-            own_end.close()
-            raise
-        finally:
-            child_end.close()
-        reader, writer = await asyncio.open_unix_connection(sock=own_end)
-        return cls(process, reader, writer)
+        )
 
     async def call(self, instance_id: str, verb: str, **arguments: Json) -> Json:
         """Runs a verb in the child and returns its result.
@@ -135,17 +97,11 @@ class Child:
             Suspended: it was suspended before it replied.
             VerbFailed: the verb raised.
         """
-        if self.gone.is_set():
-            raise ChildGone(self.end_reason)
-        if self.suspended.is_set():
+        if self.suspended.is_set() and not self.gone.is_set():
             raise Suspended
-        number = next(self._numbers)
-        reply = self._pending[number] = asyncio.get_running_loop().create_future()
-        try:
-            self._write(Command(number, instance_id, verb, arguments))
-            return await reply
-        finally:
-            del self._pending[number]
+        return await self._reply_to(
+            lambda number: packed(Command(number, instance_id, verb, arguments))
+        )
 
     def enforce_deadline(self, deadline: float, now: float) -> None:
         """Lets the process act until *deadline*; kills it then, unless it is suspended.
@@ -155,7 +111,7 @@ class Child:
         """
         if deadline != self._deadline:
             self._deadline = deadline
-            self._write(Deadline(deadline if isfinite(deadline) else None))
+            self._write(packed(Deadline(deadline if isfinite(deadline) else None)))
         if now >= deadline and not self._is_isolated:
             self.kill()
 
@@ -165,51 +121,6 @@ class Child:
         while self._handling:
             await asyncio.wait(set(self._handling))
             await asyncio.sleep(_QUIET_SECONDS)
-
-    async def end(self) -> None:
-        """Kills the process; returns when it has ended."""
-        self.kill()
-        await self.gone.wait()
-
-    @property
-    def end_reason(self) -> str | None:
-        """Why the process ended, if that is known."""
-        return self._kill_reason or self._error_output.reason
-
-    def kill(self, reason: str = "") -> None:
-        self._kill_reason = self._kill_reason or masked(reason)
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-
-    def _write(self, frame: Frame) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(packed(frame))
-
-    async def _live(self) -> None:
-        async with self._tasks:
-            reading = self._tasks.create_task(self._read_error_output())
-            try:
-                while frame := await read_frame(self._reader):
-                    self._receive(frame)
-            except Exception as error:  # noqa: BLE001 - one child must not end the others
-                report_error(error, component="whatsmeow child")
-            finally:
-                self.kill()
-                code = await self._process.wait()  # otherwise it would stay as a zombie
-                await reading
-                self._finish(code)
-
-    def _finish(self, code: int) -> None:
-        self.gone.set()
-        self._writer.close()
-        self._fail_pending(lambda: ChildGone(self.end_reason))
-        logger.info("whatsmeow_child_ended", pid=self.pid, code=code, reason=self.end_reason)
-
-    def _fail_pending(self, error: Callable[[], ChildGone]) -> None:
-        for reply in self._pending.values():
-            if not reply.done():
-                reply.set_exception(error())
 
     def _follow_suspension(self, phase: str) -> None:
         self._is_isolated = phase == "complete"
@@ -224,16 +135,14 @@ class Child:
             self.acting.set()
         logger.info("whatsmeow_child_suspension", pid=self.pid, phase=phase)
 
+    async def _receive_frames(self) -> None:
+        while frame := await read_frame(self._reader):
+            self._receive(frame)
+
     def _receive(self, frame: Frame) -> None:
         match frame:
             case CommandReply(number, result, failure, text):
-                reply = self._pending.get(number)
-                if reply is None or reply.done():
-                    return
-                if failure is None:
-                    reply.set_result(result)
-                else:
-                    reply.set_exception(VerbFailed(failure, text))
+                self._take_reply(number, result, failure, text)
             case LibraryEvent():
                 task = self._tasks.create_task(self._handle(frame))
                 self._handling.add(task)
@@ -256,22 +165,4 @@ class Child:
                 report_error(error, component="whatsmeow", instance_id=event.instance_id)
                 self.kill()
             else:
-                self._write(Acknowledge(event.number))
-
-    async def _read_error_output(self) -> None:
-        assert self._process.stderr
-        while line := await _line_of(self._process.stderr):
-            self._error_output.add(line)
-
-
-async def _line_of(stream: asyncio.StreamReader) -> str:
-    try:
-        return (await stream.readline()).decode(errors="replace")
-    except ValueError:  # longer than the stream's limit
-        return "...\n"
-
-
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment of a child: no secret, and no mark of a robot on each message."""
-    public = {name: value for name, value in environment.items() if not name.startswith(_SECRETS)}
-    return public | {"NEONIZE_BOT_TAG": "off"}
+                self._write(packed(Acknowledge(event.number)))

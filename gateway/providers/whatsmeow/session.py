@@ -23,7 +23,6 @@ from gateway.errors import (
 from gateway.providers.whatsmeow.child.frames import Json, LibraryEvent
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.failures import failure_of, sentence_of
-from gateway.providers.whatsmeow.process import ChildGone
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
@@ -37,6 +36,7 @@ from gateway.sessions.provider import (
 from gateway.whatsapp_web.calls import Calls
 from gateway.whatsapp_web.inbound import STORED_EVENTS
 from gateway.whatsapp_web.jids import jid_of
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import Fields, SendContext, VerbFailed, WebSession
 from gateway.whatsapp_web.stored_events import acknowledge_nothing, reports_of
 
@@ -62,9 +62,6 @@ class _Sending:
 
     async def deliver(self, chat: str, message: Fields) -> Receipt:
         return await self.session.deliver(self.attempt, jid_of(chat), message)
-
-    def failure_of(self, error: VerbFailed) -> GatewayError:
-        return self.session.failure_of(error, may_have_left=False)
 
 
 class WhatsmeowSession:
@@ -111,6 +108,8 @@ class WhatsmeowSession:
                 self._in_flight = _InFlight(attempt.message_id)
                 receipt: Receipt = await self._sends.handle(_Sending(self, attempt), message)
                 return receipt
+        except VerbFailed as error:  # of a verb that came before the message, such as an upload
+            raise self._failure_of(error, may_have_left=False) from error
         except TimeoutError:
             if self._in_flight and self._in_flight.provider_id is None:
                 raise NotConnected("The session did not take the message in time.") from None
@@ -179,14 +178,14 @@ class WhatsmeowSession:
             # The message may have arrived: a receipt would prove it.
             await sending.received.wait()
         except VerbFailed as error:
-            failure = self.failure_of(error, may_have_left=sending.provider_id is not None)
+            failure = self._failure_of(error, may_have_left=sending.provider_id is not None)
             if not isinstance(failure, Unconfirmed):
                 raise failure from error
             await sending.received.wait()
         assert sending.provider_id
         return Receipt(sending.provider_id, orjson.dumps({"message": message, "chat": jid}))
 
-    def failure_of(self, error: VerbFailed, *, may_have_left: bool) -> GatewayError:
+    def _failure_of(self, error: VerbFailed, *, may_have_left: bool) -> GatewayError:
         """Returns the error that `send` raises; *may_have_left*: the message had its id."""
         return failure_of(error, may_have_left=may_have_left, now=self._context.clock.now())
 

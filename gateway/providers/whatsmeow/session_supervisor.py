@@ -27,10 +27,11 @@ from gateway.providers.whatsmeow.failures import (
 )
 from gateway.providers.whatsmeow.opening import greet, open_client
 from gateway.providers.whatsmeow.probing import probe, wait_for, watch_linking
-from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended
+from gateway.providers.whatsmeow.process import Child, Suspended
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec
 from gateway.whatsapp_web.connection_loop import ConnectionLoop
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.reported_state import ReportedState
 from gateway.whatsapp_web.session import VerbFailed
 

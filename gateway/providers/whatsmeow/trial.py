@@ -7,9 +7,10 @@ from importlib.util import find_spec
 from gateway.errors import DatabaseUnavailable, StartRefused
 from gateway.providers.whatsmeow.failures import sentence_of
 from gateway.providers.whatsmeow.library_pool import library_pool_options
-from gateway.providers.whatsmeow.process import Child, ChildGone
+from gateway.providers.whatsmeow.process import Child
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings, read_settings
 from gateway.sessions.provider import ProviderContext
+from gateway.whatsapp_web.library_child import ChildGone
 from gateway.whatsapp_web.session import VerbFailed
 
 _TIMEOUT_SECONDS = 30.0

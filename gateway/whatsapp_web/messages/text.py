@@ -13,7 +13,7 @@ from gateway.whatsapp_web.messages.parts import (
     known,
     present,
 )
-from gateway.whatsapp_web.session import Fields, SendContext, VerbFailed
+from gateway.whatsapp_web.session import Fields, SendContext
 
 sends: Handlers[SendContext] = Handlers()
 
@@ -43,10 +43,7 @@ async def _everyone(outgoing: SendContext, message: SendText) -> list[str]:
     """Returns the members of the group, where all are mentioned."""
     if not (message.mention_all and is_group(message.phone)):
         return []
-    try:
-        group = await outgoing.session.call("group", jid=jid_of(message.phone))
-    except VerbFailed as error:
-        raise outgoing.failure_of(error) from error
+    group = await outgoing.session.call("group", jid=jid_of(message.phone))
     return [chat_of(text_of(each["JID"]) or "") for each in group.get("Participants", ())]
 
 

@@ -123,6 +123,10 @@ class Universe:
         """Whether new connections are refused, as when WhatsApp is out of reach."""
         self.mute = False
         """Whether queries stay unanswered, as on a connection that only seems alive."""
+        self.ignored: list[str] = []
+        """Namespaces of queries that stay unanswered, on a connection that is alive."""
+        self.unanswered: Counter[str] = Counter()
+        """Queries that were ignored, by namespace."""
         self.hold_acks = False
         """Whether messages are delivered without an answer to their sender."""
         self.lose = False

@@ -79,7 +79,10 @@ class Control:
         return {}
 
     async def behave(self, body: Body) -> Body:
-        names = ("refusing", "mute", "hold_acks", "lose", "next_fault", "spellings", "no_pictures")
+        names = (
+            *("refusing", "mute", "ignored", "hold_acks", "lose", "next_fault", "spellings"),
+            "no_pictures",
+        )
         for name in names:
             setattr(self._universe, name, body.get(name, getattr(self._universe, name)))
         return {}
@@ -161,6 +164,7 @@ class Control:
             "online": [c.jid.user for c in universe.connections()],
             "logins": dict(universe.logins),
             "unknown": dict(universe.unknown),
+            "unanswered": dict(universe.unanswered),
             "presence": universe.presence,
             "lookups": universe.lookups,
             "calls": universe.calls,

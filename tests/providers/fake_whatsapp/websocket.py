@@ -127,6 +127,9 @@ class Connection:
     async def _take(self, node: Node) -> None:
         if self.universe.mute and self.account:
             return
+        if (namespace := node.attrs.get("xmlns")) in self.universe.ignored:
+            self.universe.unanswered[namespace] += 1
+            return
         if handle := _HANDLERS.get(node.tag):
             await handle(self, node)
         elif node.tag != "ib":

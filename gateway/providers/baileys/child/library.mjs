@@ -1,14 +1,17 @@
 // The library, from the folder of packages that `gateway providers install` makes.
 //
-// Three things of it are changed here, by what it exports and imports:
+// Four things of it are changed here, by what it exports and imports:
 //   - a history that a phone sends inflates to a limit: a few bytes would else fill the machine;
 //   - frames leave through `egress` of the socket's configuration, which holds them back;
+//   - a question to WhatsApp ends, in `questions`;
 //   - a signal repository gets a store of keys whose writes are committed before frames leave.
 
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import zlib from 'node:zlib';
+
+import { endQuestions } from './questions.mjs';
 
 const MAX_INFLATED_BYTES = 64 * 1024 * 1024;
 
@@ -45,6 +48,7 @@ export async function loadLibrary(packages) {
   const { decodeMessageNode } = await at('baileys/lib/Utils/decode-wa-message.js');
   const undici = require('undici');
 
+  endQuestions(WebSocketClient);
   const { send, close } = WebSocketClient.prototype;
   WebSocketClient.prototype.send = function (bytes, done) {
     this.config.egress(bytes, (frame) => send.call(this, frame, () => {}));

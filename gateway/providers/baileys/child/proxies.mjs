@@ -3,6 +3,8 @@
 import { EventEmitter, once } from 'node:events';
 import https from 'node:https';
 
+const PROXY_SECONDS = 15; // whoever waits for a QR code hears of the proxy before being told that none came
+
 // Returns the agents of the connection (`websocket`) and of files (`media`), and the `dispatcher` of
 // the library's own downloads: of the history, and of a large app state. `proxy` is the instance's;
 // without one, the environment's variables count.
@@ -22,7 +24,7 @@ function through(library, websocket, media) {
 
 function proxyAgent({ HttpsProxyAgent, SocksProxyAgent }, url) {
   const { protocol } = new URL(url);
-  if (!protocol.startsWith('socks')) return new HttpsProxyAgent(url);
+  if (!protocol.startsWith('socks')) return endingAgent(HttpsProxyAgent, url);
   // socks5h: the proxy resolves names, as it does for HTTP
   return new SocksProxyAgent(protocol === 'socks5:' ? url.replace(/^[^:]+/, 'socks5h') : url);
 }
@@ -40,4 +42,24 @@ async function tunnel(agent, { hostname, port, servername }) {
   if (!socket.encrypted) throw new Error('Proxy refused the tunnel'); // its answer, in place of one
   await once(socket, 'secureConnect');
   return socket;
+}
+
+// By itself the agent waits without an end for a proxy that takes a connection and says nothing.
+function endingAgent(HttpsProxyAgent, url) {
+  const agent = new HttpsProxyAgent(url);
+  const { connectOpts } = agent;
+  const connect = agent.connect.bind(agent);
+  agent.connect = async (...given) => {
+    const end = new AbortController();
+    const timer = setTimeout(() => end.abort(new Error('the proxy did not answer in time')), PROXY_SECONDS * 1000);
+    agent.connectOpts = { ...connectOpts, signal: end.signal };
+    try {
+      return await connect(...given);
+    } catch (error) {
+      throw end.signal.aborted ? end.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return agent;
 }

@@ -80,12 +80,13 @@ export class Session {
       agent: websocket,
       fetchAgent: media,
       options: { dispatcher },
+      answerSeconds: this.given.answer_seconds,
       egress: (bytes, write) => this.outbox.addFrame(bytes, write, this.#sendingNow()),
       emitOwnEvents: false,
       markOnlineOnConnect: true,
       syncFullHistory: false,
       generateHighQualityLinkPreview: false,
-      defaultQueryTimeoutMs: undefined, // the library would answer nothing, as if WhatsApp had
+      defaultQueryTimeoutMs: undefined, // `questions` ends them
       getMessage: async ({ id }) => this.sent.message(id),
     });
     this.#tapEvents(this.sock.ev);

@@ -2,8 +2,10 @@
 
 import { Messages } from './names.mjs';
 import { Session } from './session.mjs';
-import { limited } from './limits.mjs';
+import { failureOf, limited } from './limits.mjs';
 import { UNLIMITED, VERBS } from './verbs/index.mjs';
+
+const REQUEST_SECONDS = 40; // of several questions, each of which has a limit of its own
 
 export class Sessions {
   #sessions = new Map();
@@ -38,14 +40,6 @@ export class Sessions {
       return null;
     }
     const work = VERBS[verb](session, given);
-    return UNLIMITED.has(verb) ? work : limited(session.given.answer_seconds, work);
+    return UNLIMITED.has(verb) ? work : limited(REQUEST_SECONDS, work);
   }
-}
-
-// The names of failures that the engine knows; a code is WhatsApp's own.
-function failureOf(error) {
-  if (error?.failure) return error.failure;
-  const code = error?.output?.statusCode ?? error?.data;
-  if (error?.isBoom) return code === 428 ? 'NotConnected' : `Code${code}`;
-  return error?.name ?? 'Error';
 }

@@ -17,7 +17,7 @@ const FIELDS = {
   stickerMessage: 'image',
 };
 const MAC_BYTES = 10;
-const SILENCE_MS = 30_000;
+const SILENCE_MS = 30_000; // a file may take minutes, but its bytes go on
 const DOWNLOAD_MS = 120_000; // the engine waits no longer, and tries again
 const BYTES_AROUND = 64; // of padding and code
 const HOST = 'https://mmg.whatsapp.net';
@@ -36,6 +36,7 @@ async function upload(session, { path: file, type }) {
     const where = await session.sock.waUploadToServer(encrypted, {
       mediaType: kind,
       fileEncSha256B64: sealing.digest.toString('base64'),
+      timeoutMs: SILENCE_MS,
     });
     return {
       url: where.mediaUrl,

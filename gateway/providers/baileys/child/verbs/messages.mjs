@@ -3,14 +3,17 @@
 import { randomBytes } from 'node:crypto';
 
 import { bare, isChannel, isGroup, jidOf } from '../jids.mjs';
-import { failed, limited } from '../limits.mjs';
+import { failed, failureOf, limited } from '../limits.mjs';
 import { extrasOf } from '../stanza_extras.mjs';
 
 const STATUS = 'status@broadcast';
+const NOT_LEFT = 'WhatsApp did not answer a question that the message needed, so it has not left';
 
 // Sends a message under its id; returns when WhatsApp has acknowledged it.
 async function send(session, { chat, id, message: fields, seconds }) {
   if (!session.connected) throw failed('NotConnected', 'not connected');
+  const end = performance.now() + seconds * 1000;
+  const remaining = () => (end - performance.now()) / 1000;
   const message = session.messages.fromJson(fields);
   const sending = { encrypted: isChannel(chat), left: false };
   session.secrets.keep(id, message);
@@ -18,7 +21,7 @@ async function send(session, { chat, id, message: fields, seconds }) {
   const gaveUp = () => failed(sending.left ? 'NoAnswer' : 'NotConnected', 'no answer of WhatsApp');
   const relayed = session.sending.run(sending, () => relay(session, chat, id, message));
   try {
-    await limited(seconds, relayed);
+    await limited(remaining(), relayed);
   } catch (error) {
     session.sent.forget(id);
     if (error.failure === 'NoAnswer') {
@@ -27,10 +30,16 @@ async function send(session, { chat, id, message: fields, seconds }) {
       session.reconnect();
       throw gaveUp();
     }
-    if (!sending.left) throw error;
-    throw gaveUp();
+    if (sending.left) throw gaveUp();
+    const failure = failureOf(error);
+    if (failure === 'NotConnected') throw error;
+    // Whoever refuses a question does not refuse the message.
+    throw failed('NotLeft', failure === 'NoAnswer' ? NOT_LEFT : String(error?.message ?? error));
   }
-  const attrs = await limited(seconds, answer).catch(() => null);
+  const attrs = await limited(remaining(), answer).catch(() => {
+    if (!sending.left) session.reconnect(); // or it would leave later, and again from the queue
+    return null;
+  });
   session.sent.forget(id);
   if (attrs === null) throw gaveUp();
   if (attrs.error) throw failed(`Code${attrs.error}`, `server returned error ${attrs.error}`);
