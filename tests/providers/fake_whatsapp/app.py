@@ -79,8 +79,8 @@ class Control:
         return {}
 
     async def behave(self, body: Body) -> Body:
-        names = ("refusing", "mute", "hold_acks", "lose", "next_fault", "spellings", "no_pictures")
-        for name in names:
+        names = ("refusing", "mute", "hold_acks", "hold_offline", "lose", "next_fault", "spellings")
+        for name in (*names, "no_pictures"):
             setattr(self._universe, name, body.get(name, getattr(self._universe, name)))
         return {}
 
