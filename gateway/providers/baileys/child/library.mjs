@@ -1,7 +1,10 @@
 // The library, from the folder of packages that `gateway providers install` makes.
 //
-// Two things of it are changed here, both by what it exports:
+// Three things of it are changed here, all by what it exports:
 //   - frames leave through `egress` of the socket's configuration, which holds them back;
+//   - a connection that breaks while a message is decrypted seems to be open until the message is
+//     reported (`mustReport`): otherwise the library would drop the message, whose keys are used up,
+//     because its receipt cannot leave;
 //   - a signal repository gets a store of keys whose writes are committed before frames leave.
 
 import { createRequire } from 'node:module';
@@ -25,6 +28,12 @@ export async function loadLibrary(packages) {
     this.config.egress(bytes, (frame) => send.call(this, frame, () => {}));
     done?.(); // the library goes on; `egress` knows whether the frame has left
   };
+  const { get: isOpen } = Object.getOwnPropertyDescriptor(WebSocketClient.prototype, 'isOpen');
+  Object.defineProperty(WebSocketClient.prototype, 'isOpen', {
+    get() {
+      return isOpen.call(this) || this.config.mustReport();
+    },
+  });
   WebSocketClient.prototype.close = function () {
     const { socket } = this;
     const closed = close.call(this);
