@@ -7,7 +7,7 @@ import pytest
 
 from gateway.database.migrations import migrate
 from gateway.embedded_postgres.server import EmbeddedPostgres
-from tests.campaigns import cuts, field_faults, hostile_tenant, kills
+from tests.campaigns import child_kills, cuts, field_faults, hostile_tenant, kills
 from tests.campaigns.clients import calling
 from tests.campaigns.cut_figures import missing
 from tests.campaigns.scenes import SCENES
@@ -16,6 +16,7 @@ from tests.fixtures.postgres import public_folder
 pytestmark = pytest.mark.long
 
 KILLS = 2
+CHILD_KILLS = int(os.environ.get("CHILD_KILLS", "30"))
 ATTACK_SECONDS = 10.0
 
 
@@ -42,6 +43,18 @@ async def test_kills_of_postgres_lose_no_message(tmp_path: Path) -> None:
     figures.show()
     assert figures.kills == KILLS
     assert not figures.broken
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["killed", "cut"])
+@pytest.mark.parametrize("child", child_kills.CHILDREN)
+async def test_kills_of_engine_children_lose_repeat_and_reorder_nothing(
+    tmp_path: Path, database_url: str, child: str, *, cut: bool
+) -> None:
+    figures = await child_kills.run(database_url, tmp_path, kills=CHILD_KILLS, child=child, cut=cut)
+
+    figures.show()
+    assert figures.kills == CHILD_KILLS
+    assert figures.broken == []
 
 
 async def test_inputs_of_the_field_have_their_right_outcomes() -> None:

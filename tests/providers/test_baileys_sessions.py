@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
@@ -46,6 +47,27 @@ PROVIDERS = ("baileys",)
 def texts(line: OpenSession) -> list[str]:
     received = [event for event in line.told if isinstance(event, MessageReceived)]
     return [event.content["text"]["message"] for event in received]
+
+
+def hold_ratchets(
+    monkeypatch: pytest.MonkeyPatch, instance_id: str
+) -> tuple[asyncio.Event, asyncio.Event]:
+    """Withholds the keys that decrypt an instance's messages.
+
+    Returns an event that says that they are asked for, and one that hands them out.
+    """
+    keys, asked, free = BaileysStore.keys, asyncio.Event(), asyncio.Event()
+
+    async def keys_later(
+        store: BaileysStore, instance: str, kind: str, ids: Sequence[str]
+    ) -> dict[str, str]:
+        if (instance, kind) == (instance_id, "session"):
+            asked.set()
+            await free.wait()
+        return await keys(store, instance, kind, ids)
+
+    monkeypatch.setattr(BaileysStore, "keys", keys_later)
+    return asked, free
 
 
 async def test_phone_is_linked_by_code_read_and_unlinked(
@@ -289,6 +311,54 @@ async def test_key_that_cannot_be_read_is_negotiated_anew(
             state = await ana.wait_for(ConnectionChanged, lambda c: c.reason is not None)
             assert "cannot be read" in str(state.reason)
             assert state.state is ConnectionState.DISCONNECTED
+
+
+async def test_new_message_does_not_overtake_those_that_waited_for_the_login(
+    town: Node, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ana, bob = pair
+    async with town.opened("zoe") as zoe:
+        await zoe.link()
+        await bob.send(SendText(phone=zoe.phone, message="0"), "BEFORE")
+        await zoe.wait_for(MessageReceived)
+    for number in (1, 2, 3):
+        await bob.send(SendText(phone=zoe.phone, message=str(number)), f"WAITS {number}")
+    is_reading, has_new = hold_ratchets(monkeypatch, "zoe")
+    async with town.opened("zoe", phone=zoe.phone, epoch=2) as zoe:
+        await zoe.until_state(ConnectionState.CONNECTED)
+        await is_reading.wait()
+        await bob.send(SendText(phone=zoe.phone, message="4"), "NEW")
+        has_new.set()
+        await zoe.wait_for(MessageReceived, lambda m: "4" in str(m.content))
+        await zoe.wait_for(MessageReceived, lambda m: "3" in str(m.content))
+        assert texts(zoe) == ["1", "2", "3", "4"]
+
+
+async def test_message_decrypted_as_the_connection_breaks_is_reported(
+    town: Node, pair: Pair, whatsapp: FakeWhatsApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its keys are used up, and its sender is gone: nobody could send it again."""
+    _ana, bob = pair
+    async with town.opened("yan") as yan:
+        await yan.link()
+        async with town.opened("tim") as tim:
+            await tim.link()
+            await tim.send(SendText(phone=yan.phone, message="only once"), "M1")
+        await yan.wait_for(MessageReceived)
+        yan.forget()
+    async with town.opened("tim", phone=tim.phone, epoch=2) as tim:
+        await tim.until_state(ConnectionState.CONNECTED)
+        await tim.send(SendText(phone=yan.phone, message="as it breaks"), "M2")
+    is_reading, is_cut = hold_ratchets(monkeypatch, "yan")
+    async with town.opened("yan", phone=yan.phone, epoch=2) as yan:
+        await is_reading.wait()
+        await whatsapp.control("cut", phone=yan.phone)
+        await yan.until_state(ConnectionState.DISCONNECTED)
+        is_cut.set()
+        await yan.until_state(ConnectionState.CONNECTED)
+        await bob.send(SendText(phone=yan.phone, message="later"), "M3")
+        await yan.wait_for(MessageReceived, lambda m: "later" in str(m.content))
+        assert texts(yan) == ["as it breaks", "later"]
 
 
 async def test_malformed_stanzas_end_no_session(pair: Pair, whatsapp: FakeWhatsApp) -> None:

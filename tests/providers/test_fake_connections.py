@@ -28,3 +28,29 @@ async def test_second_login_of_a_device_replaces_the_first(
     assert (await first.wait_for("closed"))["code"] == 440
     state = await whatsapp.control("state")
     assert state["online"].count(first.phone) == 1
+
+
+async def test_what_comes_during_a_login_follows_what_waited_once(
+    pair: Pair, baileys: BaileysProcess, whatsapp: FakeWhatsApp
+) -> None:
+    ana, _ = pair
+    late = await baileys.linked("late", new_phone())
+    logins = (await whatsapp.control("state"))["logins"][late.phone]
+    await late.run("close")
+    await late.wait_for("closed")
+    sent = [await ana.send(SendText(phone=late.phone, message="waits"), f"WAITS {n}") for n in "12"]
+    late.forget()
+    await whatsapp.control("behave", hold_offline=True)
+    try:
+        await late.run("open")
+        await whatsapp.state_when(lambda state: state["logins"][late.phone] > logins)
+        sent.append(await ana.send(SendText(phone=late.phone, message="new"), "DURING"))
+    finally:
+        await whatsapp.control("behave", hold_offline=False)
+    await late.wait_for("open")
+    sent.append(await ana.send(SendText(phone=late.phone, message="after"), "AFTER"))
+
+    await late.stanza(sent[-1].provider_message_id)
+    stanzas = [each["attrs"] for each in late.events if each["event"] == "stanza"]
+    assert [each["id"] for each in stanzas] == [each.provider_message_id for each in sent]
+    assert [each.get("offline") for each in stanzas] == ["1", "2", "3", None]

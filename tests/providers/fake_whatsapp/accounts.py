@@ -1,5 +1,6 @@
 """The accounts with their devices, and the keys that linking a device needs."""
 
+import asyncio
 import hmac
 import secrets
 import time
@@ -129,10 +130,21 @@ class Universe:
         """Queries that were ignored, by namespace."""
         self.hold_acks = False
         """Whether messages are delivered without an answer to their sender."""
+        self.may_catch_up = asyncio.Event()
+        self.may_catch_up.set()
         self.lose = False
         """Whether messages are accepted and dropped."""
         self.next_fault: str | None = None
         """What becomes of the next message: the code of an error, `lose`, or `garble`."""
+
+    @property
+    def hold_offline(self) -> bool:
+        """Whether devices that log in do not get what they missed yet."""
+        return not self.may_catch_up.is_set()
+
+    @hold_offline.setter
+    def hold_offline(self, hold: bool) -> None:
+        (self.may_catch_up.clear if hold else self.may_catch_up.set)()
 
     def account(self, phone: str) -> Account:
         if phone not in self.accounts:

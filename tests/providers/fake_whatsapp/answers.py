@@ -54,7 +54,7 @@ async def _share_key(connection: "Connection") -> None:
         device.has_app_state_key = True
         share = phone.key_share(account, device)
         device.undelivered[share.get_str("id")] = share
-        await connection.send(share)
+        await connection.deliver(share)
 
 
 async def _reply(connection: "Connection", query: Node, content: list[Node] | None) -> None:

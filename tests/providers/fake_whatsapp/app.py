@@ -80,8 +80,8 @@ class Control:
 
     async def behave(self, body: Body) -> Body:
         names = (
-            *("refusing", "mute", "ignored", "hold_acks", "lose", "next_fault", "spellings"),
-            "no_pictures",
+            *("refusing", "mute", "ignored", "hold_acks", "hold_offline", "lose", "next_fault"),
+            *("spellings", "no_pictures"),
         )
         for name in names:
             setattr(self._universe, name, body.get(name, getattr(self._universe, name)))

@@ -54,7 +54,7 @@ async def _deliver(universe: "Universe", recipient: JID, copy: Node) -> None:
         return
     device.undelivered[copy.get_str("id")] = copy
     if device.connection:
-        await device.connection.send(copy)
+        await device.connection.deliver(copy)
 
 
 def _garbled(part: Node) -> Node:
@@ -159,7 +159,7 @@ async def receipt(sender: "Connection", node: Node) -> None:
         if number:
             device.undelivered[f"{named[0]} {kind}"] = copy
         if device.connection:
-            await device.connection.send(copy)
+            await device.connection.deliver(copy)
 
 
 def _concerned(account: "Account", author: JID, kind: str) -> list[tuple[int, "Device"]]:

@@ -33,6 +33,7 @@ class Connection:
         self._reads = self._writes = 0
         self._writing = asyncio.Lock()
         self._gone = asyncio.Event()
+        self._is_caught_up = False
         self._read_key: AESGCM
         self._write_key: AESGCM
 
@@ -70,6 +71,11 @@ class Connection:
             cipher = self._write_key.encrypt(nonce(self._writes), encode(node), None)
             self._writes += 1
             await self._send_frame(cipher)
+
+    async def deliver(self, node: Node) -> None:
+        """Sends what is stored for the device, unless it waits for its turn in `_catch_up`."""
+        if self._is_caught_up:
+            await self.send(node)
 
     async def notify(self, kind: str, *content: Node) -> None:
         attributes = {"from": SERVER, "type": kind, "id": f"{kind} {secrets.token_hex(4)}"}
@@ -115,11 +121,23 @@ class Connection:
         self.account, self.number, device.connection = account, payload.device, self
         self.universe.logins[account.phone] += 1
         await self.send(Node("success", {"t": now(), "lid": self.hidden_jid}))
-        waiting = list(device.undelivered.values())
-        await self._tell("offline_preview", count=str(len(waiting)), message=str(len(waiting)))
-        for node in waiting:
-            await self.send(node)
-        await self._tell("offline", count=str(len(waiting)))
+        await self._catch_up(device.undelivered)
+
+    async def _catch_up(self, undelivered: dict[str, Node]) -> None:
+        """Sends what the device missed, in order; what comes meanwhile comes behind it.
+
+        WhatsApp does so, too: it numbers these stanzas by `offline`, and sends new ones only after
+        the `offline` that ends them (github.com/oxidezap/whatsapp-rust, issue 125).
+        """
+        await self.universe.may_catch_up.wait()
+        count = str(len(undelivered))
+        await self._tell("offline_preview", count=count, message=count)
+        sent: dict[int, Node] = {}  # by identity: a copy that was asked for has the same id
+        while node := next((each for each in undelivered.values() if id(each) not in sent), None):
+            sent[id(node)] = node
+            await self.send(Node(node.tag, node.attrs | {"offline": str(len(sent))}, node.content))
+        self._is_caught_up = True
+        await self._tell("offline", count=str(len(sent)))
 
     async def _tell(self, tag: str, **attributes: str) -> None:
         await self.send(Node("ib", {"from": SERVER}, [Node(tag, dict(attributes))]))

@@ -1,9 +1,12 @@
 // The library, from the folder of packages that `gateway providers install` makes.
 //
-// Four things of it are changed here, by what it exports and imports:
+// Five things of it are changed here, by what it exports and imports:
 //   - a history that a phone sends inflates to a limit: a few bytes would else fill the machine;
-//   - frames leave through `egress` of the socket's configuration, which holds them back;
 //   - a question to WhatsApp ends, in `questions`;
+//   - frames leave through `egress` of the socket's configuration, which holds them back;
+//   - a connection that breaks while a message is decrypted seems to be open until the message is
+//     reported (`mustReport`): otherwise the library would drop the message, whose keys are used up,
+//     because its receipt cannot leave;
 //   - a signal repository gets a store of keys whose writes are committed before frames leave.
 
 import { createRequire, syncBuiltinESMExports } from 'node:module';
@@ -54,6 +57,12 @@ export async function loadLibrary(packages) {
     this.config.egress(bytes, (frame) => send.call(this, frame, () => {}));
     done?.(); // the library goes on; `egress` knows whether the frame has left
   };
+  const { get: isOpen } = Object.getOwnPropertyDescriptor(WebSocketClient.prototype, 'isOpen');
+  Object.defineProperty(WebSocketClient.prototype, 'isOpen', {
+    get() {
+      return isOpen.call(this) || this.config.mustReport();
+    },
+  });
   WebSocketClient.prototype.close = function () {
     const { socket } = this;
     const closed = close.call(this);

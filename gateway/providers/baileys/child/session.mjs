@@ -33,7 +33,6 @@ export class Session {
   #isFenced = false;
   #ask;
   #isCatchingUp = true;
-  #checking; // messages that may be stored already, one after the other
   #watchedPeople = new Set();
   #unread = new Map(); // attributes of messages that the library decrypts now
 
@@ -42,6 +41,7 @@ export class Session {
     this.instanceId = instanceId;
     Object.assign(this, { given, library, messages: context.messages });
     this.sending = new AsyncLocalStorage();
+    this.reading = new AsyncLocalStorage(); // the message that the library decrypts now
     this.sent = new Sent(MAX_SENT, MAX_SENT_CHARACTERS);
     this.notice = (name, body = {}) => link.notice(instanceId, name, body);
     this.outbox = new Outbox({
@@ -82,6 +82,7 @@ export class Session {
       options: { dispatcher },
       answerSeconds: this.given.answer_seconds,
       egress: (bytes, write) => this.outbox.addFrame(bytes, write, this.#sendingNow()),
+      mustReport: () => this.reading.getStore()?.isReported === false,
       emitOwnEvents: false,
       markOnlineOnConnect: true,
       syncFullHistory: false,
@@ -270,9 +271,12 @@ export class Session {
     ws.on('CB:ib,,offline', () => {
       this.#isCatchingUp = false;
     });
-    const library = ws.listeners('CB:message');
+    const listeners = ws.listeners('CB:message');
     ws.removeAllListeners('CB:message');
-    ws.on('CB:message', (node) => this.#receive(node, () => library.forEach((listener) => listener(node))));
+    let last = Promise.resolve();
+    ws.on('CB:message', (node) => {
+      last = this.#receive(node, { ws, listeners, last });
+    });
     // Before the library's own listeners, which end in acknowledgements.
     ws.prependListener('CB:receipt', store((node) => this.#receipts(node)));
     ws.prependListener('CB:notification', store(notificationsOf));
@@ -288,31 +292,38 @@ export class Session {
     return [['Receipt', receipt]];
   }
 
-  // Hands a message to the library, unless it is stored and only its receipt was lost: its keys are
-  // used up, and the library would refuse it. WhatsApp sends such messages after a login only.
-  #receive(node, decrypt) {
+  // Hands messages to the library one after the other, in the order in which WhatsApp sent them. The
+  // library itself lets a new one overtake those that waited for the login (`offline`), and one whose
+  // sender it knows overtake one whose sender it looks up.
+  async #receive(node, { ws, listeners, last }) {
+    const { offline, ...attrs } = node.attrs;
+    const mayBeStored = this.#isCatchingUp || offline;
     let key;
     try {
       this.#remember(node);
       ({ key } = this.library.decodeMessageNode(node, this.creds.me.id, this.creds.me.lid ?? '').fullMessage);
     } catch (error) {
-      this.unreadable.stanza(error, node);
-      return void decrypt(); // the library refuses it, so that WhatsApp does not send it again
+      this.unreadable.stanza(error, node); // the library refuses it, so that WhatsApp does not send it again
     }
-    if (!this.#isCatchingUp && !this.#checking) return void decrypt();
-    const work = (this.#checking ?? Promise.resolve()).then(() => this.#receiveOnce(node, key, decrypt));
-    const end = work.catch(() => {}); // the connection broke: WhatsApp sends it again after the login
-    this.#checking = end;
-    end.then(() => {
-      if (this.#checking === end) this.#checking = undefined;
-    });
+    await last;
+    if (!ws.isOpen) return; // WhatsApp sends it again after the next login
+    try {
+      const stored = key && mayBeStored && (await this.#receiptOfStored(node, key));
+      if (stored) await this.sock.sendReceipt(...stored);
+      else await this.reading.run({ isReported: false }, () => Promise.all(listeners.map((read) => read({ ...node, attrs }))));
+    } catch (error) {
+      // Where the connection broke, WhatsApp sends it again after the login.
+      if (ws.isOpen) this.unreadable.stanza(error, node);
+    }
   }
 
-  async #receiveOnce(node, key, decrypt) {
+  // Returns the receipt of a message that is stored and of which only the receipt was lost: its keys
+  // are used up, and the library would refuse it. WhatsApp sends such messages after a login only.
+  async #receiptOfStored(node, key) {
     const information = { ID: key.id, MessageSource: this.#sourceOf(key, node.attrs) };
-    if (!(await this.#ask('stored', { Info: information }))) return decrypt();
+    if (!(await this.#ask('stored', { Info: information }))) return undefined;
     const kind = node.attrs.category === 'peer' ? 'peer_msg' : key.fromMe ? 'sender' : undefined;
-    return this.sock.sendReceipt(key.remoteJid, key.participant, [key.id], kind);
+    return [key.remoteJid, key.participant, [key.id], kind];
   }
 
   #remember({ attrs }) {
@@ -322,6 +333,8 @@ export class Session {
 
   #onMessage(message) {
     const { key } = message;
+    const reading = this.reading.getStore();
+    if (reading) reading.isReported = true;
     const attrs = this.#unread.get(key.id) ?? {};
     const waits = message.messageStubType === this.library.baileys.proto.WebMessageInfo.StubType.CIPHERTEXT;
     if (!waits && !message.message) return; // a change of a group, which `stanzas` reads
