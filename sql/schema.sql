@@ -119,14 +119,14 @@ begin
     ), chat_queue as (
         -- Locks each chat's delivery queue, or creates it, and reserves positions at its end.
         insert into webhook_lines as w (instance_id, chat, pending, next_position, due_at)
-        select instance_id, chat, count(*), 1 + count(*), now()
+        select instance_id, chat, count(*), 1 + count(*), clock_timestamp()
         from target
         group by instance_id, chat
         order by instance_id, chat
         on conflict (instance_id, chat) do update
         set pending = w.pending + excluded.pending,
             next_position = w.next_position + excluded.pending,
-            due_at = coalesce(w.due_at, now())
+            due_at = coalesce(w.due_at, clock_timestamp())
         returning w.instance_id, w.chat, w.next_position
     ), appended as (
         -- Writes the callbacks at the reserved positions.
@@ -158,14 +158,14 @@ if exists (select from webhooks f where f.instance_id = any(instance_ids) and f.
             insert into further_delivery_queues as w (
                 webhook_id, instance_id, chat, pending, next_position, due_at
             )
-            select webhook_id, instance_id, chat, count(*), 1 + count(*), now()
+            select webhook_id, instance_id, chat, count(*), 1 + count(*), clock_timestamp()
             from target
             group by webhook_id, instance_id, chat
             order by webhook_id, chat
             on conflict (webhook_id, chat) do update
             set pending = w.pending + excluded.pending,
                 next_position = w.next_position + excluded.pending,
-                due_at = coalesce(w.due_at, now())
+                due_at = coalesce(w.due_at, clock_timestamp())
             returning w.webhook_id, w.chat, w.next_position
         ), appended as (
             -- Writes the callbacks at the reserved positions.
