@@ -14,6 +14,7 @@ from gateway.sessions.cached_router import CachedSessionRouter
 from gateway.sessions.health_monitor import HealthMonitor
 from gateway.sessions.inbound import Inbound
 from gateway.sessions.inbound.files import FileLimits, Files
+from gateway.sessions.inbound.receipt_batch import ReceiptBatch
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.opening import Opener
@@ -25,6 +26,8 @@ from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.outbox import Outbox
 
 _RENEWALS_PER_LEASE = 3
+_RECEIPTS_INTERVAL_SECONDS = 0.05
+"""Between two transactions for the receipts of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,18 @@ def build_sessions(
         role=node.role.value,
     )
     files = Files(node.media.receiver, clock, FileLimits())
+    inbound_database = database.planned_once().limited_to(max_inbound_connections)
+    outbox = Outbox(database, uuid.uuid4, notifier)
+    receipts = ReceiptBatch(inbound_database, outbox, interval_seconds=_RECEIPTS_INTERVAL_SECONDS)
+    # Sessions that stop wait for what they gave to it.
+    node.start_if_sending(Stage.BATCHES, receipts=receipts)
     inbound = Inbound(
-        database.planned_once().limited_to(max_inbound_connections),
-        Outbox(database, uuid.uuid4, notifier),
+        inbound_database,
+        outbox,
         files,
+        receipts,
         clock,
-        node.turns,
+        turns=node.turns,
         looks_up_pictures=looks_up_pictures,
         traffic=node.traffic,
     )
