@@ -119,14 +119,14 @@ begin
     ), chat_queue as (
         -- Locks each chat's delivery queue, or creates it, and reserves positions at its end.
         insert into webhook_lines as w (instance_id, chat, pending, next_position, due_at)
-        select instance_id, chat, count(*), 1 + count(*), now()
+        select instance_id, chat, count(*), 1 + count(*), clock_timestamp()
         from target
         group by instance_id, chat
         order by instance_id, chat
         on conflict (instance_id, chat) do update
         set pending = w.pending + excluded.pending,
             next_position = w.next_position + excluded.pending,
-            due_at = coalesce(w.due_at, now())
+            due_at = coalesce(w.due_at, clock_timestamp())
         returning w.instance_id, w.chat, w.next_position
     ), appended as (
         -- Writes the callbacks at the reserved positions.
@@ -158,14 +158,14 @@ if exists (select from webhooks f where f.instance_id = any(instance_ids) and f.
             insert into further_delivery_queues as w (
                 webhook_id, instance_id, chat, pending, next_position, due_at
             )
-            select webhook_id, instance_id, chat, count(*), 1 + count(*), now()
+            select webhook_id, instance_id, chat, count(*), 1 + count(*), clock_timestamp()
             from target
             group by webhook_id, instance_id, chat
             order by webhook_id, chat
             on conflict (webhook_id, chat) do update
             set pending = w.pending + excluded.pending,
                 next_position = w.next_position + excluded.pending,
-                due_at = coalesce(w.due_at, now())
+                due_at = coalesce(w.due_at, clock_timestamp())
             returning w.webhook_id, w.chat, w.next_position
         ), appended as (
             -- Writes the callbacks at the reserved positions.
@@ -945,8 +945,73 @@ CREATE FUNCTION public.enqueue_messages_v2(flush_id uuid, node_id text, ordinals
 declare
     locked text[];
 
+line record;
+
+holder text;
+
 begin
-    locked := array(
+    if cardinality(ordinals) = 1 and idempotency_keys[1] is null and due_ats[1] is null then
+        select l.next_sequence, l.connected, l.idle into line
+        from instance_lines l
+        where l.instance_id = enqueue_messages_v2.instance_ids[1]
+        for no key update skip locked;
+
+if not found then
+            return;
+
+end if;
+
+if line.connected
+            and (
+                enqueue_messages_v2.max_waiting = 0
+                or line.next_sequence - coalesce((
+                    select q.sequence_number
+                    from message_queue q
+                    where q.instance_id = enqueue_messages_v2.instance_ids[1] and q.status <> 'failed'
+                    order by q.sequence_number
+                    limit 1
+                ), line.next_sequence) < enqueue_messages_v2.max_waiting
+            )
+            and not exists (select from abandoned_flushes a where a.id = flush_id)
+        then
+            insert into message_queue (
+                instance_id, zaap_id, message_id, type, version, phone, payload, priority, max_attempts,
+                sequence_number, position, status, due_at, expires_at
+            )
+            values (
+                instance_ids[1], zaap_ids[1], message_ids[1], types[1], versions[1], phones[1], payloads[1],
+                priorities[1], enqueue_messages_v2.max_attempts, line.next_sequence, line.next_sequence,
+                'pending', now(),
+                least(
+                    expires_ats[1], now() + make_interval(secs => expires_ins[1]),
+                    now() + make_interval(secs => enqueue_messages_v2.max_age_seconds)
+                )
+            );
+
+update instance_lines l
+            set next_sequence = l.next_sequence + 1, idle = false
+            where l.instance_id = enqueue_messages_v2.instance_ids[1];
+
+select e.node_id into holder
+            from instance_leases e
+            where e.instance_id = enqueue_messages_v2.instance_ids[1];
+
+if line.idle and holder <> enqueue_messages_v2.node_id then
+                perform pg_notify('node:' || holder, enqueue_messages_v2.instance_ids[1]);
+
+end if;
+
+return query
+            select ordinals[1], 'accepted', true, enqueue_messages_v2.max_waiting, zaap_ids[1],
+                   message_ids[1], line.idle, holder;
+
+return;
+
+end if;
+
+end if;
+
+locked := array(
         select l.instance_id
         from instance_lines l
         where l.instance_id = any(enqueue_messages_v2.instance_ids)

@@ -266,7 +266,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("export", "export_media"): SealedStatement(reads={"file_name": TEXT}),
     ("export", "export_messages"): SealedStatement(reads=_HISTORY),
     ("export", "export_queue"): SealedStatement(reads={"payload": MESSAGE, "last_error": TEXT}),
-    ("inbox", "add_event"): SealedStatement({"body": EVENT}),
+    ("inbox", "add_events"): SealedStatement({"bodies": EVENT}),
     ("inbox", "add_event_body"): SealedStatement({"body": EVENT}),
     ("inbox", "next_event"): SealedStatement(reads={"body": EVENT}),
     ("sessions", "record_connection"): SealedStatement({"callback": BODY}),

@@ -47,13 +47,27 @@ class ReceivedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class StateReached:
+    """Messages of one chat reached a state; *by* is the participant who reached it, in a group."""
+
+    instance_id: str
+    provider_ids: Sequence[str]
+    status: str
+    at: datetime
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """A message that a receipt names, with the phone as its caller wrote it, and its chat.
 
     `is_news`: the receipt is the first of its kind. `is_in_flight`: the send is not yet recorded,
-    because its receipt has overtaken the record.
+    because its receipt has overtaken the record. `ordinal` says which receipt named it, and `nth`
+    where.
     """
 
+    ordinal: int
+    nth: int
     message_id: str
     phone: str
     chat: str
@@ -150,25 +164,23 @@ async def edit_content(
 
 
 async def acknowledge(
-    connection: AsyncConnection,
-    instance_id: str,
-    provider_ids: Sequence[str],
-    *,
-    status: str,
-    at: datetime,
-    by: str | None,
-) -> list[Acknowledged]:
-    """Notes that messages of one chat reached a state; returns the known ones.
-
-    *by* is the participant who reached it, in a group.
-    """
-    return await fetch_all(
+    connection: AsyncConnection, reached: Sequence[StateReached]
+) -> list[list[Acknowledged]]:
+    """Notes states, at most one of each instance; returns for each the messages that are known."""
+    named = [
+        (ordinal, each, provider_id)
+        for ordinal, each in enumerate(reached)
+        for provider_id in each.provider_ids
+    ]
+    rows = await fetch_all(
         connection,
         Acknowledged,
         _ACKNOWLEDGE,
-        instance_id=instance_id,
-        provider_ids=list(provider_ids),
-        status=status,
-        at=at,
-        by=by,
+        ordinals=[ordinal for ordinal, _, _ in named],
+        instance_ids=[each.instance_id for _, each, _ in named],
+        provider_ids=[provider_id for _, _, provider_id in named],
+        statuses=[each.status for _, each, _ in named],
+        ats=[each.at for _, each, _ in named],
+        participants=[each.by for _, each, _ in named],
     )
+    return [[row for row in rows if row.ordinal == n] for n in range(len(reached))]

@@ -4,7 +4,7 @@ Events name people, and a look-up says which spelling of a number WhatsApp knows
 person are one chat: `names_of` is the one place that says which names those are.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
@@ -37,6 +37,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class _StoredPerson:
+    instance_id: str
     lid: str
     phone: str | None
     name: str | None
@@ -111,19 +112,39 @@ async def resolve_people(
     connection: AsyncConnection, instance_id: str, reported: Iterable[Person]
 ) -> list[Person]:
     """Completes people from the table, and stores what is new; returns them in the same order."""
-    people = list(reported)
-    if not people:
-        return []
-    names = {name for p in people for name in (p.lid, p.phone) if name}
-    rows = await fetch_all(
-        connection, _StoredPerson, _FIND_PEOPLE, instance_id=instance_id, names=sorted(names)
+    (people,) = await resolve_people_of(connection, [(instance_id, list(reported))])
+    return people
+
+
+async def resolve_people_of(
+    connection: AsyncConnection, reported: Sequence[tuple[str, Sequence[Person]]]
+) -> list[list[Person]]:
+    """Does the same for people of several instances, each named once, with one look-up."""
+    wanted = sorted(
+        {
+            (instance_id, name)
+            for instance_id, people in reported
+            for each in people
+            for name in (each.lid, each.phone)
+            if name
+        }
     )
-    known: Mapping[str, _StoredPerson] = {
-        name: row for row in rows for name in (row.phone, row.lid) if name
-    }
-    completed = [_completed(p, known) for p in people]
-    await _store_new(connection, instance_id, completed, {row.lid: row for row in rows})
-    return completed
+    if not wanted:
+        return [list(people) for _, people in reported]
+    rows = await fetch_all(
+        connection,
+        _StoredPerson,
+        _FIND_PEOPLE,
+        instance_ids=[instance_id for instance_id, _ in wanted],
+        names=[name for _, name in wanted],
+    )
+    resolved = []
+    for instance_id, people in reported:
+        stored = [row for row in rows if row.instance_id == instance_id]
+        known = {name: row for row in stored for name in (row.phone, row.lid) if name}
+        resolved.append([_completed(each, known) for each in people])
+        await _store_new(connection, instance_id, resolved[-1], {row.lid: row for row in stored})
+    return resolved
 
 
 def _completed(reported: Person, known: Mapping[str, _StoredPerson]) -> Person:

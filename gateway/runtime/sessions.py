@@ -15,6 +15,7 @@ from gateway.sessions.connection_callbacks import ConnectionCallbacks
 from gateway.sessions.health_monitor import HealthMonitor
 from gateway.sessions.inbound import Inbound
 from gateway.sessions.inbound.files import FileLimits, Files
+from gateway.sessions.inbound.receipt_batch import ReceiptBatch
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.opening import Opener
@@ -26,6 +27,8 @@ from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.outbox import Outbox
 
 _RENEWALS_PER_LEASE = 3
+_RECEIPTS_INTERVAL_SECONDS = 0.05
+"""Between two transactions for the receipts of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +85,19 @@ def build_sessions(
         internal_address=node.internal_address,
         role=node.role.value,
     )
-    outbox = Outbox(database, uuid.uuid4, notifier)
     files = Files(node.media.receiver, clock, FileLimits())
+    inbound_database = database.planned_once().limited_to(max_inbound_connections)
+    outbox = Outbox(database, uuid.uuid4, notifier)
+    receipts = ReceiptBatch(inbound_database, outbox, interval_seconds=_RECEIPTS_INTERVAL_SECONDS)
+    # Sessions that stop wait for what they gave to it.
+    node.start_if_sending(Stage.BATCHES, receipts=receipts)
     inbound = Inbound(
-        database.planned_once().limited_to(max_inbound_connections),
+        inbound_database,
         outbox,
         files,
+        receipts,
         clock,
-        node.turns,
+        turns=node.turns,
         looks_up_pictures=looks_up_pictures,
         traffic=node.traffic,
     )

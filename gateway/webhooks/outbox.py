@@ -44,13 +44,19 @@ class Outbox:
         self, connection: AsyncConnection, instance_id: str, chat: str, kind: str, body: str
     ) -> None:
         """Appends one callback in the caller's transaction; the caller notifies after it."""
+        await self.enqueue_all_within(connection, [(instance_id, chat, kind, body)])
+
+    async def enqueue_all_within(
+        self, connection: AsyncConnection, callbacks: Sequence[tuple[str, str, str, str]]
+    ) -> None:
+        """Does the same for callbacks with their instance, chat, type and body."""
         await connection.execute(
             _ENQUEUE_CALLBACKS,
             {
-                "instance_ids": [instance_id],
-                "chats": [chat],
-                "types": [kind],
-                "ids": [self._new_uuid()],
-                "bodies": [body],
+                "instance_ids": [instance_id for instance_id, _, _, _ in callbacks],
+                "chats": [chat for _, chat, _, _ in callbacks],
+                "types": [kind for _, _, kind, _ in callbacks],
+                "ids": [self._new_uuid() for _ in callbacks],
+                "bodies": [body for _, _, _, body in callbacks],
             },
         )

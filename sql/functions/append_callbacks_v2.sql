@@ -3,6 +3,10 @@
 -- instance that get its type; with a webhook id only there, under its id as it is. Zeros are the
 -- webhook of the type. It leaves out a callback that no webhook gets.
 -- The arrays have the same length; a callback is one position in all of them. webhook_ids may be null.
+-- A queue becomes due by the clock of this moment, not by the time at which the transaction began. That may
+-- be before a claim of a node of the release before, which reads with the snapshot of its begin: if another
+-- node claimed and finished the queue after that snapshot, the claim would take it again, and post callbacks
+-- again that are deleted.
 -- In plpgsql, which keeps the plans of its statements. Few instances have further webhooks, so those
 -- have a statement of their own. Delivery queues are locked in this order everywhere: those of the
 -- webhooks of types first, each kind in the order of its key.
@@ -29,14 +33,14 @@ begin
     ), chat_queue as (
         -- Locks each chat's delivery queue, or creates it, and reserves positions at its end.
         insert into webhook_lines as w (instance_id, chat, pending, next_position, due_at)
-        select instance_id, chat, count(*), 1 + count(*), now()
+        select instance_id, chat, count(*), 1 + count(*), clock_timestamp()
         from target
         group by instance_id, chat
         order by instance_id, chat
         on conflict (instance_id, chat) do update
         set pending = w.pending + excluded.pending,
             next_position = w.next_position + excluded.pending,
-            due_at = coalesce(w.due_at, now())
+            due_at = coalesce(w.due_at, clock_timestamp())
         returning w.instance_id, w.chat, w.next_position
     ), appended as (
         -- Writes the callbacks at the reserved positions.
@@ -67,14 +71,14 @@ begin
             insert into further_delivery_queues as w (
                 webhook_id, instance_id, chat, pending, next_position, due_at
             )
-            select webhook_id, instance_id, chat, count(*), 1 + count(*), now()
+            select webhook_id, instance_id, chat, count(*), 1 + count(*), clock_timestamp()
             from target
             group by webhook_id, instance_id, chat
             order by webhook_id, chat
             on conflict (webhook_id, chat) do update
             set pending = w.pending + excluded.pending,
                 next_position = w.next_position + excluded.pending,
-                due_at = coalesce(w.due_at, now())
+                due_at = coalesce(w.due_at, clock_timestamp())
             returning w.webhook_id, w.chat, w.next_position
         ), appended as (
             -- Writes the callbacks at the reserved positions.

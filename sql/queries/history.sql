@@ -1,4 +1,4 @@
--- Aliases: b message before the receipt, c chat (in add_received: contact), i id of a message (in
+-- Aliases: a receipt, b message before the receipt, c chat (in add_received: contact), i id of a message (in
 -- find_expired_months and delete_expired_receipts: inheritance; in list_receipts: identity), m message,
 -- n named message (in find_known and list_statuses: number), p identity, q queued message, r receipt of a participant, w wanted id.
 
@@ -121,78 +121,101 @@ where i.instance_id = %(instance_id)s::text and i.message_id = %(message_id)s::t
     and m.recorded_at = i.recorded_at and m.status = 'received';
 
 -- name: acknowledge
--- A later state implies the earlier ones. The first time of each is stored; `is_news` says that this
--- receipt is the first, for the message or for the participant *by* of a group. `is_in_flight` marks
--- a message whose receipt has overtaken the record of its send. The statement reads queue and history
--- in one snapshot, so it finds such a message in exactly one of them.
-with named as (
+-- Receipts, each of one chat: one position in the arrays for each message that a receipt names, and at
+-- most one receipt of each instance. A later state implies the earlier ones. The first time of each is
+-- stored; `is_news` says that this receipt is the first, for the message or for the participant of a
+-- group. `is_in_flight` marks a message whose receipt has overtaken the record of its send. The statement
+-- reads queue and history in one snapshot, so it finds such a message in exactly one of them. The rows
+-- have the order of the arrays. Each message is looked up by its index: no plan can join all of them.
+with receipt as (
+    -- The receipts as rows.
+    select *
+    from unnest(
+        %(ordinals)s::int[], %(instance_ids)s::text[], %(provider_ids)s::text[], %(statuses)s::text[],
+        %(ats)s::timestamptz[], %(participants)s::text[]
+    ) with ordinality as a (ordinal, instance_id, provider_id, status, at, participant, nth)
+), named as (
     -- The messages, by their own ids or by the ids of the provider.
-    select i.message_id, i.recorded_at from message_ids i
-    where i.instance_id = %(instance_id)s::text and i.message_id = any(%(provider_ids)s::text[])
-    union
-    select i.message_id, i.recorded_at from message_ids i
-    where i.instance_id = %(instance_id)s::text and i.provider_message_id = any(%(provider_ids)s::text[])
+    select distinct on (a.ordinal, i.message_id)
+           a.ordinal, a.instance_id, a.status, a.at, a.participant, a.nth, i.message_id, i.recorded_at
+    from receipt a
+    cross join lateral (
+        select i.message_id, i.recorded_at from message_ids i
+        where i.instance_id = a.instance_id and i.message_id = a.provider_id
+        union all
+        select i.message_id, i.recorded_at from message_ids i
+        where i.instance_id = a.instance_id and i.provider_message_id = a.provider_id
+        offset 0
+    ) i
+    order by a.ordinal, i.message_id, a.nth
 ), before as materialized (
     -- What was known of them before this receipt, and whether it is the first of its kind.
-    select m.message_id, m.recorded_at, m.phone, m.from_me, m.payload ->> 'track_id' as track_id,
-           case %(status)s::text
+    select n.*, m.phone, m.from_me, m.payload ->> 'track_id' as track_id,
+           case n.status
                when 'sent' then m.sent_at
                when 'delivered' then m.delivered_at
                when 'read' then m.read_at
                else m.played_at
            end is null as is_first,
-           %(by)s::text is not null and case %(status)s::text
+           n.participant is not null and case n.status
                when 'delivered' then r.delivered_at
                when 'read' then r.read_at
                when 'played' then r.played_at
                else now()
            end is null as is_first_of_participant
-    from messages m
-    join named n on n.message_id = m.message_id and n.recorded_at = m.recorded_at
+    from named n
+    cross join lateral (
+        select m.phone, m.from_me, m.payload, m.sent_at, m.delivered_at, m.read_at, m.played_at
+        from messages m
+        where m.instance_id = n.instance_id and m.message_id = n.message_id
+            and m.recorded_at = n.recorded_at
+        offset 0
+    ) m
     left join message_receipts r
-        on r.instance_id = m.instance_id and r.message_id = m.message_id
-        and r.participant = %(by)s::text
-    where m.instance_id = %(instance_id)s::text
+        on r.instance_id = n.instance_id and r.message_id = n.message_id
+        and r.participant = n.participant
 ), noted as (
-    -- Notes a first receipt of the message.
+    -- Notes a first receipt of each message.
     update messages m
-    set sent_at = coalesce(m.sent_at, %(at)s::timestamptz),
+    set sent_at = coalesce(m.sent_at, b.at),
         delivered_at = case
-            when %(status)s::text = 'sent' then m.delivered_at
-            else coalesce(m.delivered_at, %(at)s::timestamptz) end,
+            when b.status = 'sent' then m.delivered_at else coalesce(m.delivered_at, b.at) end,
         read_at = case
-            when %(status)s::text in ('read', 'played') then coalesce(m.read_at, %(at)s::timestamptz)
-            else m.read_at end,
+            when b.status in ('read', 'played') then coalesce(m.read_at, b.at) else m.read_at end,
         played_at = case
-            when %(status)s::text = 'played' then coalesce(m.played_at, %(at)s::timestamptz)
-            else m.played_at end
+            when b.status = 'played' then coalesce(m.played_at, b.at) else m.played_at end
     from before b
-    where m.instance_id = %(instance_id)s::text and m.message_id = b.message_id
+    where m.instance_id = b.instance_id and m.message_id = b.message_id
         and m.recorded_at = b.recorded_at and b.is_first
 ), noted_of_participant as (
-    -- Notes a first receipt of a participant in a group.
+    -- Notes a first receipt of each participant in a group.
     insert into message_receipts as r (
         instance_id, message_id, participant, recorded_at, delivered_at, read_at, played_at
     )
-    select %(instance_id)s::text, b.message_id, %(by)s::text, b.recorded_at, %(at)s::timestamptz,
-           case when %(status)s::text in ('read', 'played') then %(at)s::timestamptz end,
-           case when %(status)s::text = 'played' then %(at)s::timestamptz end
+    select b.instance_id, b.message_id, b.participant, b.recorded_at, b.at,
+           case when b.status in ('read', 'played') then b.at end,
+           case when b.status = 'played' then b.at end
     from before b
     where b.is_first_of_participant and b.from_me
     on conflict (instance_id, message_id, participant) do update
     set read_at = coalesce(r.read_at, excluded.read_at),
         played_at = coalesce(r.played_at, excluded.played_at)
 )
-select message_id, phone, coalesce(known_chat_v1(%(instance_id)s::text, phone), phone) as chat, from_me,
+select ordinal, message_id, phone, coalesce(known_chat_v1(instance_id, phone), phone) as chat, from_me,
        track_id,
-       case when %(by)s::text is null then is_first else is_first_of_participant end as is_news,
-       false as is_in_flight
+       case when participant is null then is_first else is_first_of_participant end as is_news,
+       false as is_in_flight, nth
 from before
 union all
-select message_id, phone, phone, true, null, false, true
-from message_queue
-where instance_id = %(instance_id)s::text and message_id = any(%(provider_ids)s::text[])
-    and attempt_started_at is not null;
+select a.ordinal, q.message_id, q.phone, q.phone, true, null, false, true, a.nth
+from receipt a
+cross join lateral (
+    select q.message_id, q.phone from message_queue q
+    where q.instance_id = a.instance_id and q.message_id = a.provider_id
+        and q.attempt_started_at is not null
+    offset 0
+) q
+order by nth;
 
 -- name: find_message
 select * from message_states

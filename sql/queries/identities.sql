@@ -1,12 +1,14 @@
--- Aliases: g given spelling, i identity, n number, t given person.
+-- Aliases: g given spelling, i identity, n number (in find_people: given name), t given person.
 
 -- name: find_people
--- The people who have one of these names, a lid or a phone.
-select lid, phone, name from identities
-where instance_id = %(instance_id)s::text and lid = any(%(names)s::text[])
+-- The people of each instance who have one of these names, a lid or a phone.
+select i.instance_id, i.lid, i.phone, i.name
+from unnest(%(instance_ids)s::text[], %(names)s::text[]) as n (instance_id, name)
+join identities i on i.instance_id = n.instance_id and i.lid = n.name
 union
-select lid, phone, name from identities
-where instance_id = %(instance_id)s::text and phone = any(%(names)s::text[]);
+select i.instance_id, i.lid, i.phone, i.name
+from unnest(%(instance_ids)s::text[], %(names)s::text[]) as n (instance_id, name)
+join identities i on i.instance_id = n.instance_id and i.phone = n.name;
 
 -- name: find_names
 -- What is known of chats by any of these names: the number that WhatsApp knows, with the name by which

@@ -1,19 +1,24 @@
--- Aliases: i stored event.
+-- Aliases: e reported event, i stored event.
 
--- name: add_event
--- Stores an event unless it is a repetition. Leaves its body out (`at_once`) if the caller can
--- process it in this transaction: no other event of its chat is pending.
+-- name: add_events
+-- Stores events, at most one of each instance, unless they are repetitions; returns the new ones. Leaves
+-- the body out (`at_once`) where the caller can process the event in this transaction: no other event of
+-- its chat is pending.
 insert into inbox (instance_id, event_id, chat, own_phone, body)
-select %(instance_id)s::text, %(event_id)s::text, %(chat)s::text, %(own_phone)s::text,
+select e.instance_id, e.event_id, e.chat, e.own_phone,
        case
            when not %(at_once)s::boolean or exists (
                select 1 from inbox i
-               where i.instance_id = %(instance_id)s::text and i.chat = %(chat)s::text
+               where i.instance_id = e.instance_id and i.chat = e.chat
                    and i.body is not null and i.error is null
-           ) then %(body)s::jsonb
+           ) then e.body
        end
+from unnest(
+    %(instance_ids)s::text[], %(event_ids)s::text[], %(chats)s::text[], %(own_phones)s::text[],
+    %(bodies)s::jsonb[]
+) as e (instance_id, event_id, chat, own_phone, body)
 on conflict (instance_id, event_id) do nothing
-returning body is null as at_once;
+returning instance_id, body is null as at_once;
 
 -- name: add_event_body
 -- Stores the body of an event that could not be processed at once: the event is now pending.

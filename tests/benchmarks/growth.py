@@ -10,6 +10,7 @@ import statistics
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -163,11 +164,12 @@ def statements(
             "offset": 0,
         },
         ("history", "acknowledge"): {
-            "instance_id": line,
+            "ordinals": [0] * len(known),
+            "instance_ids": [line] * len(known),
             "provider_ids": known,
-            "status": "read",
-            "at": "2026-01-31T12:00:00Z",
-            "by": None,
+            "statuses": ["read"] * len(known),
+            "ats": [datetime(2026, 1, 31, 12, tzinfo=UTC)] * len(known),
+            "participants": [None] * len(known),
         },
     }
 

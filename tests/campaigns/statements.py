@@ -8,7 +8,7 @@ from tests.fixtures.postgres_proxy import as_sent
 
 COMMITTED = frozenset(
     {
-        "inbox/add_event",
+        "inbox/add_events",
         "inbox/finish_event",
         "instances/add_account",
         "instances/add_instance",

@@ -57,7 +57,7 @@ from tests.fixtures.webhook_catcher import WebhookCatcher
 from tests.postgres.test_lost_answers import QuickClock, running_worker
 from tests.postgres.test_queue_races import Phone, cursor_of, fill
 
-ADD_EVENT = query("inbox", "add_event")
+ADD_EVENTS = query("inbox", "add_events")
 ADD_ACCOUNT, ADD_INSTANCE = query("instances", "add_account"), query("instances", "add_instance")
 CLAIM_QUEUES = query("webhooks", "claim_delivery_queues")
 FINISH_QUEUES = query("webhooks", "finish_delivery_queues")
@@ -306,7 +306,7 @@ async def test_event_with_a_file_is_processed_although_its_commit_lost_its_answe
         bad_connection(database_url) as connection,
         inbound_session(connection.url) as session,
     ):
-        connection.lose(ADD_EVENT, Cut.AFTER, at_commit=True)
+        connection.lose(ADD_EVENTS, Cut.AFTER, at_commit=True)
         await session.simulate(
             "receive", phone="5511988888888", image={"source": "https://example.com/a.png"}
         )

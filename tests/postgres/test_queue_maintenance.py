@@ -240,11 +240,12 @@ async def costs_of_statements(operator: AsyncConnection, node: Node) -> dict[str
         "acknowledge": (
             "history",
             {
-                "instance_id": instance,
+                "ordinals": [0],
+                "instance_ids": [instance],
                 "provider_ids": [sent],
-                "status": "read",
-                "at": Clock().now(),
-                "by": None,
+                "statuses": ["read"],
+                "ats": [Clock().now()],
+                "participants": [None],
             },
         ),
     }

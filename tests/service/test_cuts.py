@@ -9,7 +9,7 @@ from tests.fixtures.postgres_proxy import Cut
 # Shorter than the minute after which the claim of a delivery queue lapses by itself.
 STANDING_SECONDS = 40.0
 STATEMENTS = (
-    "inbox/add_event",
+    "inbox/add_events",
     "sandbox/accept_message",
     "send_queue/enqueue",
     "webhooks/claim_delivery_queues",

@@ -1,6 +1,6 @@
 """The inbox: the table in which every event is stored first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 
-_ADD_EVENT = query("inbox", "add_event")
+_ADD_EVENTS = query("inbox", "add_events")
 _ADD_EVENT_BODY = query("inbox", "add_event_body")
 _NEXT_EVENT = query("inbox", "next_event")
 _FINISH_EVENT = query("inbox", "finish_event")
@@ -32,7 +32,27 @@ class PendingEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event as its session reported it.
+
+    Attributes:
+        instance_id: whose session it was.
+        event_id: the provider's id of the event.
+        chat: whose events are processed in order.
+        body: the stored form of the event.
+        own_phone: of the instance, when the event was reported.
+    """
+
+    instance_id: str
+    event_id: str
+    chat: str
+    body: Mapping[str, Any]
+    own_phone: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class _AddedEvent:
+    instance_id: str
     at_once: bool
 
 
@@ -51,53 +71,6 @@ class Inbox:
 
     def __init__(self, database: Database, instance_id: str) -> None:
         self.database, self._instance_id = database, instance_id
-
-    async def add(
-        self,
-        connection: AsyncConnection,
-        event_id: str,
-        chat: str,
-        body: Mapping[str, Any],
-        *,
-        own_phone: str | None,
-        at_once: bool,
-    ) -> bool | None:
-        """Stores an event; it is pending unless it is to be processed in this transaction.
-
-        Args:
-            connection: has the transaction.
-            event_id: the provider's id of the event.
-            chat: whose events are processed in order.
-            body: the stored form of the event.
-            own_phone: of the instance, when the event was reported.
-            at_once: whether the event can be processed in this transaction, as far as the caller
-                knows.
-
-        Returns:
-            Whether to process it in this transaction: not while earlier events of its chat are
-            pending. None for a repeated event.
-        """
-        added = await fetch_all(
-            connection,
-            _AddedEvent,
-            _ADD_EVENT,
-            instance_id=self._instance_id,
-            event_id=event_id,
-            chat=chat,
-            body=Jsonb(body),
-            own_phone=own_phone,
-            at_once=at_once,
-        )
-        return added[0].at_once if added else None
-
-    async def make_pending(
-        self, connection: AsyncConnection, event_id: str, body: Mapping[str, Any]
-    ) -> None:
-        """Stores the body of an event that could not be processed in its transaction after all."""
-        await connection.execute(
-            _ADD_EVENT_BODY,
-            {"instance_id": self._instance_id, "event_id": event_id, "body": Jsonb(body)},
-        )
 
     async def next(self, chat: str) -> PendingEvent | None:
         """Returns the oldest pending event of a chat that has not failed."""
@@ -129,6 +102,46 @@ class Inbox:
             _PendingChat, _PENDING_CHATS, instance_id=self._instance_id
         )
         return [row.chat for row in rows]
+
+
+async def add_events(
+    connection: AsyncConnection, events: Sequence[NewEvent], *, at_once: bool
+) -> dict[str, bool]:
+    """Stores events, at most one of each instance; those that are not processed here are pending.
+
+    Args:
+        connection: has the transaction.
+        events: what was reported.
+        at_once: whether they can be processed in this transaction, as far as the caller knows.
+
+    Returns:
+        For each instance whose event is not repeated, whether to process it in this transaction:
+        not while earlier events of its chat are pending.
+    """
+    rows = await fetch_all(
+        connection,
+        _AddedEvent,
+        _ADD_EVENTS,
+        instance_ids=[event.instance_id for event in events],
+        event_ids=[event.event_id for event in events],
+        chats=[event.chat for event in events],
+        own_phones=[event.own_phone for event in events],
+        bodies=[Jsonb(event.body) for event in events],
+        at_once=at_once,
+    )
+    return {row.instance_id: row.at_once for row in rows}
+
+
+async def make_pending(connection: AsyncConnection, event: NewEvent) -> None:
+    """Stores the body of an event that could not be processed in its transaction after all."""
+    await connection.execute(
+        _ADD_EVENT_BODY,
+        {
+            "instance_id": event.instance_id,
+            "event_id": event.event_id,
+            "body": Jsonb(event.body),
+        },
+    )
 
 
 async def delete_processed_events(

@@ -25,6 +25,7 @@ from gateway.sessions.events import (
     Event,
     HistoryReceived,
     IdentityLearned,
+    MessageAcknowledged,
     MessageReceived,
     ReceivedFile,
     event_from,
@@ -36,17 +37,22 @@ from gateway.sessions.inbound.event_context import EventContext, FetchedFile
 from gateway.sessions.inbound.files import Files
 from gateway.sessions.inbound.inbox import (
     Inbox,
+    NewEvent,
     PendingEvent,
+    add_events,
     delete_failed_events,
     delete_processed_events,
+    make_pending,
 )
 from gateway.sessions.inbound.pictures import SessionPictures, delete_expired_pictures
 from gateway.sessions.inbound.processing import process
+from gateway.sessions.inbound.receipt_batch import ReceiptBatch, ReportedReceipt
 from gateway.sessions.provider import ReportedEvent, Session
 from gateway.webhooks.outbox import Outbox
 
 _MAX_WAIT_FOR_RECORD_SECONDS = 10.0
 _RETRY_SECONDS = 0.5
+_BACKLOG_SECONDS = 0.02
 _PROCESSED_RETENTION_SECONDS = 2 * 86_400.0  # far longer than a provider repeats an event
 _FAILED_RETENTION_SECONDS = 30 * 86_400.0  # time for a version that can process it
 _DELETE_INTERVAL_SECONDS = 60.0
@@ -70,13 +76,15 @@ class Inbound:
         database: Database,
         outbox: Outbox,
         files: Files,
+        receipts: ReceiptBatch,
         clock: Clock,
-        turns: AccountTurns | None = None,
         *,
+        turns: AccountTurns | None = None,
         looks_up_pictures: bool = False,
         traffic: TrafficCounts | None = None,
     ) -> None:
         self.database, self.outbox, self.files, self.clock = database, outbox, files, clock
+        self._receipts = receipts
         self._turns = turns or AccountTurns()
         self.traffic = traffic or TrafficCounts(clock)
         self.looks_up_pictures = looks_up_pictures
@@ -91,6 +99,13 @@ class Inbound:
         finally:
             await intake.chat_queues.close()
             await intake.pictures.close()
+
+    async def store_receipt(
+        self, account_id: str, receipt: ReportedReceipt, *, at_once: bool
+    ) -> bool | None:
+        """Does what `ReceiptBatch.store` does when it is the account's turn."""
+        async with self._turns.turn(account_id):
+            return await self._receipts.store(receipt, at_once=at_once)
 
     @asynccontextmanager
     async def transaction(self, account_id: str) -> AsyncIterator[AsyncConnection]:
@@ -130,6 +145,7 @@ class EventIntake:
     def __init__(self, inbound: Inbound, live: SessionInUse) -> None:
         self._inbound, self._live = inbound, live
         self._own_phone: str | None = None
+        self._stored_at = float("-inf")
         self._inbox = Inbox(inbound.database, live.instance.id)
         self.pictures = SessionPictures(
             inbound.database, live, inbound.clock, looks_up=inbound.looks_up_pictures
@@ -147,6 +163,7 @@ class EventIntake:
         is_new = await self._store(reported.event_id, stored_event(event))
         if isinstance(event, ConnectionChanged) and event.state is ConnectionState.CONNECTED:
             await self._retry(self.chat_queues.resume)
+        self._stored_at = self._inbound.clock.monotonic_seconds()
         return is_new
 
     async def _store(self, event_id: str, body: dict[str, Any]) -> bool:
@@ -187,23 +204,36 @@ class EventIntake:
 
         Returns False for a repeated event.
         """
-        chat = chat_of(event)
-        async with self._inbound.transaction(self._live.instance.account_id) as connection:
-            is_finished = await self._inbox.add(
-                connection, event_id, chat, body, own_phone=self._own_phone, at_once=at_once
+        new = NewEvent(self._live.instance.id, event_id, chat_of(event), body, self._own_phone)
+        if at_once and isinstance(event, MessageAcknowledged):
+            is_finished = await self._inbound.store_receipt(
+                self._live.instance.account_id,
+                ReportedReceipt(new, event),
+                at_once=self._has_backlog(),
             )
-            if is_finished is None:
-                # Repeated. If the answer to its commit was lost, no task processes it yet.
-                self.chat_queues.wake(chat)
-                return False
-            if is_finished and not await process(self._context(connection, self._own_phone), event):
-                await self._inbox.make_pending(connection, event_id, body)
-                is_finished = False
+        else:
+            is_finished = await self._add(new, event, at_once=at_once)
         if is_finished:
             self._on_processed(event)
         else:
-            self.chat_queues.wake(chat)
-        return True
+            # If the answer to the commit of a repeated event was lost, no task processes it yet.
+            self.chat_queues.wake(new.chat)
+        return is_finished is not None
+
+    def _has_backlog(self) -> bool:
+        """Says whether the event waited for the one before: those of a session come in turn."""
+        now = self._inbound.clock.monotonic_seconds()
+        return now - self._stored_at < _BACKLOG_SECONDS
+
+    async def _add(self, new: NewEvent, event: Event, *, at_once: bool) -> bool | None:
+        """Returns whether the event is processed; None for a repeated event."""
+        async with self._inbound.transaction(self._live.instance.account_id) as connection:
+            added = await add_events(connection, [new], at_once=at_once)
+            is_finished = added.get(new.instance_id)
+            if is_finished and not await process(self._context(connection, new.own_phone), event):
+                await make_pending(connection, new)
+                return False
+        return is_finished
 
     async def _process_pending(self, pending: PendingEvent) -> bool:
         """Processes a pending event; returns False if it must wait for the record of its message.

@@ -27,12 +27,12 @@ from gateway.sessions.events import (
     PictureChanged,
     PresenceChanged,
 )
+from gateway.sessions.inbound.acknowledgements import process_acknowledgements
 from gateway.sessions.inbound.event_context import EventContext
 from gateway.sessions.inbound.notifications import process_call, process_notification
 from gateway.sessions.inbound.participants import RawParticipants, resolve_participants
 from gateway.sessions.inbound.receiving import process_message, received_row
 from gateway.sessions.inbound.states import (
-    process_acknowledgement,
     process_connection,
     process_presence,
 )
@@ -46,7 +46,11 @@ async def process(context: EventContext, event: Event) -> bool:
         case MessageReceived():
             await process_message(context, event)
         case MessageAcknowledged():
-            return await process_acknowledgement(context, event)
+            receipts = [(context.instance.id, event)]
+            (is_finished,) = await process_acknowledgements(
+                context.connection, context.outbox, receipts
+            )
+            return is_finished
         case Notified():
             await process_notification(context, event)
         case CallChanged():

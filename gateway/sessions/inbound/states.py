@@ -1,4 +1,4 @@
-"""Processes states: of the connection, of sent messages (receipts) and of people (presence)."""
+"""Processes states: of the connection and of people (presence)."""
 
 from typing import Final, cast
 
@@ -8,8 +8,6 @@ from gateway.contract.callbacks import (
     Callback,
     ConnectedCallback,
     DisconnectedCallback,
-    MessageStatus,
-    MessageStatusCallback,
     Presence,
     PresenceChatCallback,
     ProxyFailureCallback,
@@ -17,14 +15,11 @@ from gateway.contract.callbacks import (
 from gateway.contract.spellings import is_group
 from gateway.database.pool import fetch_all
 from gateway.database.queries import query
-from gateway.history import received as history
 from gateway.identities.people import person, resolve_people
 from gateway.instances.connections import Connection
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.events import (
-    Acknowledgement,
     ConnectionChanged,
-    MessageAcknowledged,
     PresenceChanged,
 )
 from gateway.sessions.inbound.event_context import EventContext
@@ -35,13 +30,6 @@ _RECORD_CONNECTION = query("sessions", "record_connection")
 _ORDINARY: Final = frozenset(
     {ConnectionState.CONNECTED, ConnectionState.CONNECTING, ConnectionState.UNPAIRED}
 )
-_STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
-    "sent": "SENT",
-    "delivered": "RECEIVED",
-    "read": "READ",
-    "played": "PLAYED",
-    "read_by_me": "READ_BY_ME",
-}
 
 
 async def process_connection(context: EventContext, event: ConnectionChanged) -> None:
@@ -104,48 +92,6 @@ async def _report_proxy(context: EventContext, event: ConnectionChanged) -> None
     await context.outbox.enqueue_within(
         context.connection, instance_id, CONNECTION_CHAT, callback.type, callback.body()
     )
-
-
-async def process_acknowledgement(context: EventContext, event: MessageAcknowledged) -> bool:
-    """Returns False if a message it names is sent and not recorded yet: the event must wait."""
-    connection, instance_id = context.connection, context.instance.id
-    in_group = is_group(event.chat)
-    reported = [person(event.chat, event.chat_lid)] if not in_group else []
-    reported += [person(event.by, event.by_lid)] if in_group and event.by else []
-    people = await resolve_people(connection, instance_id, reported)
-    by = people[0] if in_group and people else None
-    from_me = event.status != "read_by_me"
-    messages = await history.acknowledge(
-        connection,
-        instance_id,
-        event.provider_message_ids,
-        status=event.status if from_me else "read",
-        at=event.at,
-        by=by.chat if by else None,
-    )
-    is_finished = not any(m.is_in_flight for m in messages)
-    news = [m for m in messages if m.is_news and m.from_me is from_me]
-    for track_id in dict.fromkeys(m.track_id for m in news):  # one callback for each reference
-        same = [m for m in news if m.track_id == track_id]
-        phone = same[0].phone
-        callback = MessageStatusCallback(
-            instance_id=instance_id,
-            momment=epoch_ms(event.at),
-            status=_STATUS[event.status],
-            ids=tuple(m.message_id for m in same),
-            message_id=same[0].message_id,
-            track_id=track_id,
-            phone=phone,
-            phone_device=event.device,
-            is_group=is_group(phone),
-            chat_lid=people[0].lid if people and not in_group else event.chat_lid,
-            participant_phone=by.chat if by else None,
-            participant_lid=by.lid if by else None,
-        )
-        await context.outbox.enqueue_within(
-            connection, instance_id, same[0].chat, callback.type, callback.body()
-        )
-    return is_finished
 
 
 async def process_presence(context: EventContext, event: PresenceChanged) -> None:

@@ -275,7 +275,9 @@ export class Session {
     ws.removeAllListeners('CB:message');
     let last = Promise.resolve();
     ws.on('CB:message', (node) => {
-      last = this.#receive(node, { ws, listeners, last });
+      last = this.#receive(node, { ws, listeners, last }).catch((error) => {
+        Promise.reject(error); // is reported as unhandled; the next message is read nevertheless
+      });
     });
     // Before the library's own listeners, which end in acknowledgements.
     ws.prependListener('CB:receipt', store((node) => this.#receipts(node)));
