@@ -32,7 +32,8 @@ def at_whatsapp(message: dict[str, Any]) -> dict[str, Any]:
     Otherwise a stranger could have this machine ask any server, also of the operator's network.
 
     Raises:
-        InvalidRequest: no address is left.
+        InvalidRequest: no address is left, or the file says that it is too large to be stored. A
+            library would hold all of it in the memory that sessions share.
     """
     checked = {name: _checked(part) for name, part in message.items()}
     if not any("URL" in p or "directPath" in p for p in checked.values() if isinstance(p, dict)):
@@ -43,6 +44,8 @@ def at_whatsapp(message: dict[str, Any]) -> dict[str, Any]:
 def _checked(part: object) -> object:
     if not isinstance(part, dict):
         return part
+    if str(length := part.get("fileLength", 0)).isdecimal() and int(length) > _MAX_BYTES:
+        raise InvalidRequest("The file is larger than the gateway stores")
     kept = dict(part)
     if not _is_of_whatsapp(kept.get("URL")):
         kept.pop("URL", None)

@@ -81,11 +81,18 @@ def test_path_that_would_name_another_server_is_dropped(path: str) -> None:
         at_whatsapp({"audioMessage": {"directPath": path}})
 
 
+@pytest.mark.parametrize("length", ["2000000000", 2_000_000_000])
+def test_file_that_would_not_be_stored_is_not_fetched(length: object) -> None:
+    with pytest.raises(InvalidRequest, match="larger"):
+        at_whatsapp({"documentMessage": {"directPath": "/v/x", "fileLength": length}})
+
+
 def test_file_at_whatsapp_keeps_its_addresses() -> None:
     message = {
         "imageMessage": {
             "URL": "https://media-gru2-1.cdn.whatsapp.net/v/x?a=b",
             "directPath": "/v/x",
+            "fileLength": "1000",
         },
         "messageContextInfo": {"messageSecret": "c2VjcmV0"},
     }

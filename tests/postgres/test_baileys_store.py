@@ -1,4 +1,4 @@
-"""The keys of a linked device follow the secret of the gateway, and no key goes back."""
+"""Keys of a linked device follow the gateway's secret; events that cannot be read stay a while."""
 
 import os
 from collections.abc import AsyncIterator, Callable
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
+from structlog.testing import capture_logs
 
 from gateway.clock import Clock
 from gateway.database.notifications import Notifications
@@ -114,3 +115,34 @@ async def test_keys_that_no_secret_opens_stay_as_they_are(
     without = await new_store(SECOND)
     await without.reseal_keys("ana", 1)
     assert await rows(operator, "select value from baileys.keys order by id") == before
+
+
+async def test_event_set_aside_is_said_once_and_deleted_after_thirty_days(
+    new_store: NewStore, operator: AsyncConnection
+) -> None:
+    store = await new_store(FIRST)
+    assert await store.raise_fence("ana", 1)
+    assert await store.commit("ana", 1, events=[("Receipt", {}), ("Receipt", {})])
+    old, new = await store.events("ana", after=0)
+    for event in (old, new):
+        assert await store.set_event_aside("ana", event.id, error="KeyError")
+        assert not await store.set_event_aside("ana", event.id, error="KeyError")
+    await operator.execute(
+        "update baileys.events set at = now() - interval '31 days' where id = %s", [old.id]
+    )
+
+    with capture_logs() as logged:
+        await store.delete_expired()
+
+    assert [each["count"] for each in logged if each["event"] == "events_given_up"] == [1]
+    assert await rows(operator, "select id from baileys.events") == [new.id]
+
+
+async def test_message_with_a_long_id_is_stored_once(new_store: NewStore) -> None:
+    store = await new_store(FIRST)
+    assert await store.raise_fence("ana", 1)
+    message = {"Info": {"ID": "A" * 10_000, "MessageSource": {"Chat": {"User": "1"}}}}
+    assert await store.commit("ana", 1, events=[("Message", message)])
+    assert await store.is_stored("ana", message)
+    assert await store.commit("ana", 1, events=[("Message", message | {"IsCopy": True})])
+    assert len(await store.events("ana", after=0)) == 1
