@@ -151,6 +151,12 @@ ON_THE_PHONE: list[tuple[str, list[str], dict[str, Any], ChatAction]] = [
     ("regular_low", ["pin_v1", JID], {"pinAction": {"pinned": False}}, "unpin"),
     ("regular_high", ["mute", JID], {"muteAction": {"muted": True}}, "mute"),
     ("regular_high", ["mute", JID], {"muteAction": {"muted": False}}, "unmute"),
+    (
+        "regular_high",
+        ["mute", JID],
+        {"muteAction": {"muted": True, "muteEndTimestamp": 1_000}},
+        "unmute",  # it has ended
+    ),
     ("regular_low", ["markChatAsRead", JID], {"markChatAsReadAction": {"read": False}}, "unread"),
     ("regular_low", ["markChatAsRead", JID], {"markChatAsReadAction": {"read": True}}, "read"),
     ("regular_high", ["clearChat", JID, "1", "0"], {"clearChatAction": {}}, "clear"),

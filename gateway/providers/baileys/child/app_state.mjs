@@ -57,10 +57,13 @@ async function isWritten({ sock, keys, creds, library }, change) {
   return true;
 }
 
+const numberOf = (value) => Number(String(value ?? 0)); // of 64 bits
+const isPast = (ms) => numberOf(ms) > 0 && numberOf(ms) < Date.now();
+
 const ACTIONS = {
   archiveChatAction: ({ archived }) => (archived ? 'archive' : 'unarchive'),
   pinAction: ({ pinned }) => (pinned ? 'pin' : 'unpin'),
-  muteAction: ({ muted }) => (muted ? 'mute' : 'unmute'),
+  muteAction: ({ muted, muteEndTimestamp }) => (muted && !isPast(muteEndTimestamp) ? 'mute' : 'unmute'),
   markChatAsReadAction: ({ read }) => (read ? 'read' : 'unread'),
   clearChatAction: () => 'clear',
   deleteChatAction: () => 'delete',
@@ -75,6 +78,6 @@ export function modifiedChat({ syncAction, initialSync }) {
   if (!name || !jid?.includes('@')) return undefined;
   const action = ACTIONS[name](value[name]);
   if (initialSync && ONCE.has(action)) return undefined;
-  const at = Number(String(value.timestamp ?? 0)) || Date.now();
+  const at = numberOf(value.timestamp) || Date.now();
   return { JID: jidOf(jid), Action: action, Timestamp: String(at) };
 }
