@@ -42,7 +42,7 @@ def build_engines(
         metrics: of this process.
         lock: child processes inherit it.
     """
-    planned_once = database.planned_once()  # each send asks the sandbox and sessions for rows
+    planned_once = database.planned_once()  # a send may ask for several rows of a provider
     return {
         name: load_provider(name).start(
             ProviderContext(

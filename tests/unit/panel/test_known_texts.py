@@ -39,6 +39,8 @@ _WRONG: Final = ("", "?!", "x" * 5_000, "7" * 30, -1, 10**9, 1.5, "2001-01-01", 
 """What a person can put into a field of a form, and a form into a request."""
 _NOT_FOR_PAGES: Final = frozenset(
     {
+        "The message names no file of WhatsApp",
+        "The file is larger than the gateway stores",
         (
             "A node of an earlier release runs, which knows one connection of each instance: add "
             "this one when every node has the new release"
