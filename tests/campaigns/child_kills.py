@@ -9,6 +9,9 @@ is decrypted by another implementation than the one that encrypted it. The child
 random moment of a send, and its session is opened again. What `send` said is compared with what the
 other side decrypted: a receipt is one copy, "nothing left" is none and is sent again under the same
 id, "unconfirmed" is at most one. The order of each sender must hold. Ctrl-C ends the kills early.
+
+A killed child of whatsmeow loses what its library had decrypted and not reported
+(docs/providers.md).
 """
 
 import argparse

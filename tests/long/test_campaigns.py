@@ -45,12 +45,10 @@ async def test_kills_of_postgres_lose_no_message(tmp_path: Path) -> None:
     assert not figures.broken
 
 
-@pytest.mark.parametrize("cut", [False, True], ids=["killed", "cut"])
-@pytest.mark.parametrize("child", child_kills.CHILDREN)
-async def test_kills_of_engine_children_lose_repeat_and_reorder_nothing(
-    tmp_path: Path, database_url: str, child: str, *, cut: bool
+async def test_kills_of_a_child_of_baileys_lose_repeat_and_reorder_nothing(
+    tmp_path: Path, database_url: str
 ) -> None:
-    figures = await child_kills.run(database_url, tmp_path, kills=CHILD_KILLS, child=child, cut=cut)
+    figures = await child_kills.run(database_url, tmp_path, kills=CHILD_KILLS)
 
     figures.show()
     assert figures.kills == CHILD_KILLS
