@@ -105,7 +105,7 @@ def _name_of(path: str) -> str:
 
 
 def _stranger_of(scope: Scope) -> str:
-    """Returns who counts as the account; checks of the gateway itself wait for nobody."""
+    """Returns who counts as the account; checks of the gateway itself take no turn."""
     path: str = scope["path"]
     client = scope.get("client")
     return path if path in _CHECKS else f"from {client[0] if client else ''}"

@@ -157,7 +157,7 @@ class Database:
         return part
 
     def for_look_ups(self) -> "Database":
-        """Returns a view of this pool for what strangers may ask: a quarter of the connections.
+        """Returns a view of this pool for look-ups of unknown names: a quarter of it.
 
         A request with a made-up token costs a statement, and nothing limits how many come.
         """

@@ -149,7 +149,7 @@ class NodeChildren:
         return child
 
     def _find_free(self, share: int) -> NodeChild | None:
-        """Returns a process with room, of sessions with the same share if there may be more."""
+        """Returns a process that can take a session, of the same share if there may be more."""
         living = {c: found for c, found in self._instances.items() if not c.gone.is_set()}
         total = sum(map(len, living.values()))
         is_crowded = self._shares.is_crowded(len(living), total)

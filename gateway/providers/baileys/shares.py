@@ -9,9 +9,10 @@ _MAX_FURTHER_PROCESSES = 8
 class ProcessShares:
     """Halves the share of each session whose process crashes, for an hour.
 
-    Nobody knows which of them a process crashed for: what one person sends to one number may take
-    all of its memory. After six crashes at most the session of that number is alone, and the others
-    go on. If every process crashes, for a reason of its own, that costs a few processes at most.
+    Which of them a process crashed for is unknown: what one person sends to one number may take
+    all of its memory. After six crashes at most the session of that number is alone, and the
+    others go on. If every process crashes, for a reason of its own, that costs a few processes at
+    most.
     """
 
     def __init__(self, max_sessions: int, clock: Clock) -> None:
@@ -34,7 +35,7 @@ class ProcessShares:
         self._crashes[instance_id] = (self._crashes_of(instance_id) + 1, now)
 
     def is_crowded(self, processes: int, sessions: int) -> bool:
-        """Returns whether no further process may begin while another one has room."""
+        """Returns whether no further process may begin while another one can take a session."""
         needed = -(-sessions // self.max_sessions)
         return processes >= needed + _MAX_FURTHER_PROCESSES
 

@@ -46,12 +46,12 @@ def _checked(part: object) -> object:
         return part
     if str(length := part.get("fileLength", 0)).isdecimal() and int(length) > _MAX_BYTES:
         raise InvalidRequest("The file is larger than the gateway stores")
-    kept = dict(part)
-    if not _is_of_whatsapp(kept.get("URL")):
-        kept.pop("URL", None)
-    if not str(kept.get("directPath", "")).startswith("/"):
-        kept.pop("directPath", None)  # "@host" or ".host" would name another server
-    return kept
+    safe = dict(part)
+    if not _is_of_whatsapp(safe.get("URL")):
+        safe.pop("URL", None)
+    if not str(safe.get("directPath", "")).startswith("/"):
+        safe.pop("directPath", None)  # "@host" or ".host" would name another server
+    return safe
 
 
 def _is_of_whatsapp(url: object) -> bool:

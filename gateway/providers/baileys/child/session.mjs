@@ -214,7 +214,7 @@ export class Session {
   }
 
   // WhatsApp sends messages from now on; the library says that it is open only after some queries.
-  // Nobody can write to a new device before these: they give WhatsApp its keys.
+  // No one can write to a new device before these: they give WhatsApp its keys.
   #onLogin({ attrs }) {
     this.lid = attrs.lid;
     if (this.creds.firstUnuploadedPreKeyId > 1) this.#report();
