@@ -19,7 +19,7 @@ from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.posting import Poster
 from gateway.webhooks.stream import Stream
 
-_CLAIM_INTERVAL_SECONDS, _FINISH_INTERVAL_SECONDS = 0.05, 0.1
+_CLAIM_INTERVAL_SECONDS, _FINISH_INTERVAL_SECONDS = 0.1, 0.1
 """Between two claims of delivery queues of a node, and between two records of deliveries."""
 
 

@@ -27,7 +27,7 @@ from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.outbox import Outbox
 
 _RENEWALS_PER_LEASE = 3
-_RECEIPTS_INTERVAL_SECONDS = 0.05
+_RECEIPTS_INTERVAL_SECONDS = 0.1
 """Between two transactions for the receipts of a node."""
 
 
