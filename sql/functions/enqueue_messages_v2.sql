@@ -9,7 +9,7 @@
 -- back for an abandoned flush either: the caller that abandons a flush notes that first and then
 -- waits for the locks of its queues.
 --
--- One plain message for a connected queue that is not full, which is what comes at the loads of most, has
+-- One plain message for a connected queue with capacity, which is what comes at most loads, has
 -- small statements of its own: to start the large one takes longer than they do. Whatever is not plain
 -- goes the way of many.
 --
