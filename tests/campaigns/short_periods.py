@@ -26,6 +26,7 @@ PERIODS: Final[tuple[tuple[Any, str], ...]] = (
     (engine, "_DELETE_EXPIRED_EVERY_SECONDS"),
     (event_consumer, "_RENEW_SECONDS"),
     (gauges, "_READ_EVERY_SECONDS"),
+    (health_monitor, "_COUNT_SECONDS"),
     (health_monitor, "_RECEIPT_SECONDS"),
     (health_monitor, "_WRITE_SECONDS"),
     (housekeeping, "_EXPIRE_EVERY_SECONDS"),
