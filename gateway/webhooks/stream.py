@@ -168,7 +168,8 @@ class Stream:
             await self._clock.sleep(_SECONDS_PER_FOLLOWER * len(waiting))
             waiting = [subscriber for subscriber in self._subscribers if not subscriber.page]
             await self._renew()
-            await self._read_for(waiting)
+            if waiting:  # not if all of them left meanwhile
+                await self._read_for(waiting)
             # A transaction that is still open holds events back: read soon, then less often.
             self._pause_seconds = min(self._pause_seconds * 2, _MAX_PAUSE_SECONDS)
         return self._pause_seconds if self._subscribers else None

@@ -73,6 +73,22 @@ async def keep_broadcast_lists(tour: Tour) -> None:
     await tour.line.call("DELETE", path)
 
 
+async def keep_connections(tour: Tour) -> None:
+    """Adds a standby, changes the rules of connections, and deletes the standby."""
+    path = "/connections"
+
+    async def delete_standbys() -> None:
+        for each in (await tour.line.call("GET", path)).json()["connections"]:
+            if each["mode"] == "standby":
+                await tour.line.call("DELETE", f"{path}/{each['id']}")
+
+    await delete_standbys()
+    added = await tour.line.call("POST", path, json={"provider": "whatsmeow"})
+    assert added.status_code == httpx.codes.CREATED, added.text
+    await tour.line.call("PUT", f"{path}/settings", json={"missingReceipts": 5})
+    await delete_standbys()
+
+
 async def change_callbacks(tour: Tour) -> None:
     """Sets what callbacks leave out, and the address of the first data; undoes both."""
     for value in (["FILTER_FROM_GROUP"], []):

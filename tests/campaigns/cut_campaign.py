@@ -10,6 +10,7 @@ from typing import Final
 from typer import echo
 
 from tests.campaigns.cut_figures import Figures, Target
+from tests.campaigns.engine_scenes import copies_of
 from tests.campaigns.scenes import SCENES
 from tests.campaigns.statements import COMMITTED, FOLLOWS, sent_forms
 from tests.campaigns.tour import Tour, traces_of
@@ -208,8 +209,18 @@ class Campaign:
                 figures.untold.append(message_id)
             elif seen > 1:
                 figures.repeated.append(message_id)
+        self._count_engines()
         ids = [posted.id for posted in tour.catcher.delivered]
         figures.repeated_callbacks = len(ids) - len(set(ids))
+
+    def _count_engines(self) -> None:
+        """Compares what engines accepted with what those at the other side decrypted."""
+        copies = copies_of(self.tour)
+        for text in self.tour.engines.texts if self.tour.engines else ():
+            if copies[text] > 1:
+                self.figures.untold.append(text)
+            elif not copies[text]:
+                self.figures.lost.append(text)
 
 
 def _now() -> float:

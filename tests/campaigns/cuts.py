@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,13 +20,16 @@ from gateway.database.pool import Database
 from gateway.embedded_postgres.server import EmbeddedPostgres
 from tests.campaigns.cut_campaign import Campaign
 from tests.campaigns.cut_figures import Figures, missing
-from tests.campaigns.scenes import SCENES
+from tests.campaigns.engine_scenes import linked_engines
+from tests.campaigns.scenes import ENGINE_SCENES, SCENES
 from tests.campaigns.tour import InsistentClient, Tour
 from tests.fixtures.kafka import add_topics, listening_broker, producing
 from tests.fixtures.postgres import public_folder
 from tests.fixtures.postgres_proxy import BadConnection, Cut, bad_connection
 from tests.fixtures.service import Demo, RunningGateway, client_of, new_demo, running_gateway
 from tests.fixtures.webhook_catcher import WebhookCatcher
+from tests.providers.baileys_node import environment_of
+from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 from tests.service.test_documented_routes import World
 from tests.service.test_kafka import CONSUME, OUT, PUBLISH, REFUSED, SCHEDULE, SEND, broker_settings
 
@@ -43,22 +46,26 @@ async def running_campaign(
     limit_seconds: float,
     patience_seconds: float,
     kafka: bool,
+    engines: bool,
     module: str,
 ) -> AsyncIterator[Campaign]:
     """A gateway behind a bad connection, its two lines and their receiver."""
-    async with (
-        bad_connection(database_url) as connection,
-        WebhookCatcher().serving() as catcher,
-        _broker(wanted=kafka) as broker,
-    ):
-        with _running(folder, connection.url, broker, module) as gateway:
-            await gateway.ready()
-            async with _tour(gateway, catcher, database_url, connection, patience_seconds) as tour:
-                if broker:
-                    async with producing(broker) as tour.producer:
-                        yield Campaign(tour, connection, limit_seconds)
-                else:
-                    yield Campaign(tour, connection, limit_seconds)
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(bad_connection(database_url))
+        catcher = await stack.enter_async_context(WebhookCatcher().serving())
+        broker = await stack.enter_async_context(_broker(wanted=kafka))
+        (folder / "whatsapp").mkdir()
+        whatsapp = stack.enter_context(running_fake(folder / "whatsapp")) if engines else None
+        gateway = stack.enter_context(_running(folder, connection.url, broker, whatsapp, module))
+        await gateway.ready()
+        tour = await stack.enter_async_context(
+            _tour(gateway, catcher, database_url, connection, patience_seconds)
+        )
+        if broker:
+            tour.producer = await stack.enter_async_context(producing(broker))
+        if whatsapp:
+            await stack.enter_async_context(linked_engines(tour, whatsapp))
+        yield Campaign(tour, connection, limit_seconds)
 
 
 @asynccontextmanager
@@ -72,11 +79,14 @@ async def _broker(*, wanted: bool) -> AsyncIterator[str | None]:
 
 
 @contextmanager
-def _running(folder: Path, url: str, broker: str | None, module: str) -> Iterator[RunningGateway]:
-    kafka = {**PUBLISH, **CONSUME, **broker_settings(broker)} if broker else {}
+def _running(
+    folder: Path, url: str, broker: str | None, whatsapp: FakeWhatsApp | None, module: str
+) -> Iterator[RunningGateway]:
     environment = {
-        **kafka,
+        **({**PUBLISH, **CONSUME, **broker_settings(broker)} if broker else {}),
+        **(environment_of(whatsapp) if whatsapp else {}),
         "GATEWAY_DRAIN_SECONDS": "10",
+        "GATEWAY_HEALTH_SECONDS": "5",
         "GATEWAY_SANDBOX_RECEIPTS": "0",
         "GATEWAY_WEBHOOK_RETRY_BASE_SECONDS": "0.1",
     }
@@ -150,6 +160,7 @@ async def run(
         limit_seconds=limit_seconds,
         patience_seconds=patience_seconds,
         kafka="send_by_kafka" in scenes,
+        engines=not ENGINE_SCENES.isdisjoint(scenes),
         module=module,
     ) as campaign:
         campaign.verbose = verbose

@@ -150,6 +150,14 @@ async def link_phone(tour: Tour) -> None:
         await insist(links.revoke, made.id)
 
 
+async def wait_turn(tour: Tour) -> None:
+    """Looks up the place of a message behind one whose pause lasts."""
+    first = await tour.line.send_text(tour.text("after a pause"), delayMessage=1)
+    later = await tour.line.send_text(tour.text("waits for its turn"))
+    await tour.line.call("GET", f"/queue/{later['zaapId']}")
+    await tour.arrived(first["messageId"], later["messageId"])
+
+
 async def watch_queue(tour: Tour) -> None:
     """Looks at lanes, at what is scheduled, and at one message on its line of time."""
     line, person = tour.line, tour.person()

@@ -23,6 +23,7 @@ from tests.campaigns.account_scenes import (
     change_callbacks,
     encrypt_content,
     keep_broadcast_lists,
+    keep_connections,
     keep_keys,
     keep_people,
     keep_webhooks,
@@ -30,6 +31,7 @@ from tests.campaigns.account_scenes import (
     search_people,
     use_account,
 )
+from tests.campaigns.engine_scenes import vote_by_engines, write_by_engines
 from tests.campaigns.message_scenes import (
     await_file,
     change_messages,
@@ -49,7 +51,14 @@ from tests.campaigns.message_scenes import (
     send_texts,
     vote,
 )
-from tests.campaigns.people_scenes import keep_users, link_phone, sign_in, use_key, watch_queue
+from tests.campaigns.people_scenes import (
+    keep_users,
+    link_phone,
+    sign_in,
+    use_key,
+    wait_turn,
+    watch_queue,
+)
 from tests.campaigns.tour import ANA, BEN, GONE, Scene, Tour
 from tests.fixtures.webhook_catcher import WebhookCatcher
 from tests.service.test_documented_routes import ENDS_THE_CONNECTION, ROUTES, World
@@ -264,6 +273,9 @@ def _documented(route: Mapping[str, Any]) -> Scene:
     return replay
 
 
+_OF_ENGINES: Final = (write_by_engines, vote_by_engines)
+ENGINE_SCENES: Final = frozenset(scene.__name__ for scene in _OF_ENGINES)
+"""The scenes that need a fake WhatsApp server."""
 SCENES: Final[Mapping[str, Scene]] = {
     scene.__name__: scene
     for scene in (
@@ -294,9 +306,11 @@ SCENES: Final[Mapping[str, Scene]] = {
         keep_users,
         use_key,
         link_phone,
+        wait_turn,
         watch_queue,
         keep_webhooks,
         keep_broadcast_lists,
+        keep_connections,
         change_callbacks,
         use_account,
         encrypt_content,
@@ -309,6 +323,7 @@ SCENES: Final[Mapping[str, Scene]] = {
         follow_old_events,
         follow_events_by_socket,
         send_by_kafka,
+        *_OF_ENGINES,
         administer,
         rest,
         restart,

@@ -11,17 +11,24 @@ from gateway.cli import main
 from gateway.instances import api_key_uses
 from gateway.media import maintenance
 from gateway.observability import traffic
+from gateway.providers.baileys import engine as baileys_engine
 from gateway.providers.sandbox import engine
+from gateway.providers.whatsmeow import engine as whatsmeow_engine
 from gateway.runtime import gauges, housekeeping
+from gateway.sessions import health_monitor
 from gateway.sessions.inbound import intake
 from gateway.webhooks import delivery, event_consumer, stream
 
 PERIODS: Final[tuple[tuple[Any, str], ...]] = (
     (api_key_uses, "_FLUSH_SECONDS"),
+    (baileys_engine, "_DAY_SECONDS"),
     (delivery, "_DELETE_EMPTY_EVERY_SECONDS"),
     (engine, "_DELETE_EXPIRED_EVERY_SECONDS"),
     (event_consumer, "_RENEW_SECONDS"),
     (gauges, "_READ_EVERY_SECONDS"),
+    (health_monitor, "_COUNT_SECONDS"),
+    (health_monitor, "_RECEIPT_SECONDS"),
+    (health_monitor, "_WRITE_SECONDS"),
     (housekeeping, "_EXPIRE_EVERY_SECONDS"),
     (housekeeping, "_DELETE_CALLBACKS_EVERY_SECONDS"),
     (housekeeping, "_DELETE_MESSAGES_EVERY_SECONDS"),
@@ -33,6 +40,7 @@ PERIODS: Final[tuple[tuple[Any, str], ...]] = (
     (removal, "_PAUSE_SECONDS"),
     (stream, "_RENEW_SECONDS"),
     (traffic, "PERIOD_SECONDS"),
+    (whatsmeow_engine, "_DAY_SECONDS"),
 )
 
 

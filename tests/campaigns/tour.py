@@ -9,7 +9,7 @@ import itertools
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import httpx
 from aiokafka import AIOKafkaProducer
@@ -19,6 +19,9 @@ from gateway.database.pool import Database
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, Demo, RunningGateway, until
 from tests.fixtures.webhook_catcher import WebhookCatcher
+
+if TYPE_CHECKING:
+    from tests.campaigns.engine_scenes import Engines
 
 ANA: Final = "5511988888888"
 BEN: Final = "5511777777777"
@@ -115,6 +118,7 @@ class Tour:
     database: Database
     """Through the same bad connection as the gateway."""
     producer: AIOKafkaProducer | None = None
+    engines: "Engines | None" = None
     patience_seconds: float = PATIENCE_SECONDS
     """How long a scene waits for what must come."""
     numbers: Any = field(default_factory=lambda: itertools.count(1))
