@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -52,6 +53,10 @@ async def other(client: Client) -> Client:
     made = answer.json()
     demo = replace(client.demo, instance_id=made["id"], instance_token=made["token"])
     return Client(demo, client.http)
+
+
+def has_left(catcher: WebhookCatcher, *, of: Client) -> bool:
+    return "GROUP_PARTICIPANT_LEAVE" in dict(notifications_of(catcher, of))
 
 
 def notifications_of(catcher: WebhookCatcher, instance: Client) -> list[tuple[str, list[str]]]:
@@ -130,9 +135,7 @@ async def test_group_life_cycle_is_seen_by_its_members(  # noqa: PLR0915 - each 
     assert any(roles(left).values()), "a group has an admin"
 
     for each in (client, other):
-        await catcher.wait_for(
-            lambda c, each=each: "GROUP_PARTICIPANT_LEAVE" in dict(notifications_of(c, each))
-        )
+        await catcher.wait_for(partial(has_left, of=each))
     assert notifications_of(catcher, client) == [
         ("GROUP_CREATE", ["Desk"]),
         ("GROUP_PARTICIPANT_ADD", [CLARA]),
