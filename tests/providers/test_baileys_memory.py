@@ -36,7 +36,7 @@ async def test_long_history_becomes_events_of_limited_length() -> None:
           contacts: each(500, (n) => ({ id: `${n}@lid`, notify: `name ${n}` })),
           messages: each(100, (n) => ({ key: { remoteJid: '7@s.whatsapp.net', id: String(n) } })),
           lidPnMappings: each(400, (n) => ({ lid: `${n}@lid`, pn: `${n}@s.whatsapp.net` })),
-        }, (value) => value, {}));
+        }, { asJson: (value) => value, proto: {} }));
         """
     )
     assert len(parts) > 1
@@ -57,7 +57,7 @@ async def test_long_history_becomes_events_of_limited_length() -> None:
 
 
 async def test_empty_history_is_no_event() -> None:
-    script = "const { historiesOf } = await import('./history.mjs'); answer(historiesOf({}));"
+    script = "const { historiesOf } = await import('./history.mjs'); answer(historiesOf({}, {}));"
     assert await run(script) == []
 
 
@@ -93,7 +93,7 @@ async def test_sent_messages_and_keys_take_a_limited_memory() -> None:
         sent.answer('long', 'x', 5_000);
         const reads = [];
         const outbox = { isIdle: true, addRow: () => {} };
-        const library = { baileys: { BufferJSON: {}, proto: {} } };
+        const library = { baileys: { BufferJSON: { replacer: (_name, value) => value }, proto: {} } };
         const keys = new Keys(library, outbox);
         for (const id of ['1', '2', '3']) keys.set({ session: { [id]: 'k'.repeat(1_500_000) } });
         const stored = '"stored"';
