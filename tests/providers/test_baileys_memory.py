@@ -93,7 +93,8 @@ async def test_sent_messages_and_keys_take_a_limited_memory() -> None:
         sent.answer('long', 'x', 5_000);
         const reads = [];
         const outbox = { isIdle: true, addRow: () => {} };
-        const library = { baileys: { BufferJSON: { replacer: (_name, value) => value }, proto: {} } };
+        const replacer = (_name, value) => value;
+        const library = { baileys: { BufferJSON: { replacer }, proto: {} } };
         const keys = new Keys(library, outbox);
         for (const id of ['1', '2', '3']) keys.set({ session: { [id]: 'k'.repeat(1_500_000) } });
         const stored = '"stored"';
