@@ -15,7 +15,7 @@ from gateway.providers.baileys import engine as baileys_engine
 from gateway.providers.sandbox import engine
 from gateway.providers.whatsmeow import engine as whatsmeow_engine
 from gateway.runtime import gauges, housekeeping
-from gateway.sessions import health_monitor
+from gateway.sessions import health_monitor, receipt_watch
 from gateway.sessions.inbound import intake
 from gateway.webhooks import delivery, event_consumer, stream
 
@@ -27,7 +27,6 @@ PERIODS: Final[tuple[tuple[Any, str], ...]] = (
     (event_consumer, "_RENEW_SECONDS"),
     (gauges, "_READ_EVERY_SECONDS"),
     (health_monitor, "_COUNT_SECONDS"),
-    (health_monitor, "_RECEIPT_SECONDS"),
     (health_monitor, "_WRITE_SECONDS"),
     (housekeeping, "_EXPIRE_EVERY_SECONDS"),
     (housekeeping, "_DELETE_CALLBACKS_EVERY_SECONDS"),
@@ -37,6 +36,7 @@ PERIODS: Final[tuple[tuple[Any, str], ...]] = (
     (housekeeping, "_SEARCH_EVERY_SECONDS"),
     (intake, "_DELETE_INTERVAL_SECONDS"),
     (maintenance, "_PAUSE_SECONDS"),
+    (receipt_watch, "_RECEIPT_SECONDS"),
     (removal, "_PAUSE_SECONDS"),
     (stream, "_RENEW_SECONDS"),
     (traffic, "PERIOD_SECONDS"),

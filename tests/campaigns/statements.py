@@ -104,7 +104,7 @@ NOT_DRIVEN: dict[str, str] = {
         for name in ("delete_unreadable", "set_event_aside")
     },
     **{
-        f"baileys/{name}": "needs another secret; tests/postgres/test_baileys_keys.py has one"
+        f"baileys/{name}": "needs another secret; tests/postgres/test_baileys_store.py has one"
         for name in ("list_stale_keys", "reseal_keys")
     },
 }
