@@ -123,6 +123,8 @@ async def sent_when_connected(session: OpenSession, message: SendText) -> None:
             try:
                 await session.send(message)
             except NotConnected:
+                # The state may still be that of before; a loop without a pause would keep it so.
+                await asyncio.sleep(0.03)
                 await session.until_state(ConnectionState.CONNECTED)
             else:
                 return
