@@ -77,9 +77,9 @@ async def _as_it_is(_instance_id: str, source: str) -> bytes:
 @asynccontextmanager
 async def node_at(url: str, whatsapp: FakeWhatsApp, **settings: Any) -> AsyncIterator[Node]:
     clock, stopping = Clock(), asyncio.Event()
+    environment = environment_of(whatsapp, **settings)  # skips the test where nothing is installed
     database = Database(url, min_size=1, max_size=4)
     await database.open()
-    environment = environment_of(whatsapp, **settings)
     provider_context = ProviderContext(
         environment,
         installed_packages(),
