@@ -229,6 +229,8 @@ class EmbeddedPostgres:
 
     async def _spawn(self, site: Site, address: ServerAddress) -> None:
         clear_the_way(site, address)
+        if self._process:  # it has ended, and stays a zombie until its status is read
+            await _exit_status(self._process)
         durability = dict.fromkeys(DURABILITY_SETTINGS, "on" if self._durable else "off")
         settings = SETTINGS | durability | address.settings()
         process = self._process = site.spawn(
