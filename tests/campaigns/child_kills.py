@@ -102,14 +102,14 @@ class Direction:
 
     def collect(self) -> None:
         """Notes what the recipient decrypted, in the order in which it was reported."""
-        told = self.recipient.told
-        for event in told:
+        reported = self.recipient.events
+        for event in reported:
             if isinstance(event, MessageReceived):
                 if event.is_waiting:
                     self.undecryptable += 1
                 else:
                     self.decrypted.append(event.content["text"]["message"])
-        told[:] = [event for event in told if isinstance(event, ConnectionChanged)]
+        reported[:] = [event for event in reported if isinstance(event, ConnectionChanged)]
 
     def with_outcome(self, outcome: str) -> set[str]:
         return {text for text, each in self.outcomes.items() if each == outcome}
@@ -253,7 +253,7 @@ async def _damage(
 async def _break(line: OpenSession, whatsapp: FakeWhatsApp | None) -> None:
     """Kills the child or cuts the connection; returns once it is connected again."""
     await line.until_state(ConnectionState.CONNECTED)
-    line.told[:] = [event for event in line.told if not isinstance(event, ConnectionChanged)]
+    line.events[:] = [event for event in line.events if not isinstance(event, ConnectionChanged)]
     if whatsapp:
         await whatsapp.control("cut", phone=line.phone)
     else:

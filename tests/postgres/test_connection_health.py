@@ -225,8 +225,8 @@ async def test_cap_of_refusals_is_told_once_if_the_instance_asks_for_it(
         await bench.after(30)
 
     assert bench.keeper.revived >= 6
-    told = await posted(bench)
-    assert [(c["type"], c["error"], c["attempts"], c["provider"]) for c in told] == [
+    posted_callbacks = await posted(bench)
+    assert [(c["type"], c["error"], c["attempts"], c["provider"]) for c in posted_callbacks] == [
         ("ConnectionRefusedCallback", "WhatsApp refuses this version.", 5, "sandbox")
     ] * is_wanted
 
@@ -418,15 +418,15 @@ async def test_message_without_receipt_is_told_once_after_its_minutes(awaiting: 
     for _ in range(2):
         await awaiting.callbacks.missing_receipts()
 
-    (told,) = await posted(awaiting)
-    assert (told["type"], told["messageId"], told["phone"], told["minutes"]) == (
+    (callback,) = await posted(awaiting)
+    assert (callback["type"], callback["messageId"], callback["phone"], callback["minutes"]) == (
         "ReceiptMissingCallback",
         "M2",
         "5511999999999",
         10,
     )
-    assert told["trackId"] == "ref 2"
-    assert told["momment"] == int(START.timestamp() * 1000)
+    assert callback["trackId"] == "ref 2"
+    assert callback["momment"] == int(START.timestamp() * 1000)
     await two_minutes_pass(awaiting)
     await awaiting.callbacks.missing_receipts()
     assert [callback["messageId"] for callback in await posted(awaiting)] == ["M2", "M4"]
@@ -445,8 +445,8 @@ async def test_messages_without_receipts_are_all_told_however_many(awaiting: Ben
     for _ in range(4):
         await awaiting.callbacks.missing_receipts()
 
-    told = [callback["messageId"] for callback in await posted(awaiting)]
-    assert sorted(told) == sorted(f"M{number}" for number in range(250))
+    named = [callback["messageId"] for callback in await posted(awaiting)]
+    assert sorted(named) == sorted(f"M{number}" for number in range(250))
 
 
 async def test_receipts_are_awaited_again_when_the_instance_is_connected(awaiting: Bench) -> None:

@@ -122,7 +122,7 @@ class WebWorld:
             await self._node.own_lease(INSTANCE, epoch)
 
     async def texts_seen(self) -> list[str]:
-        received = [event for event in self._session.told if isinstance(event, MessageReceived)]
+        received = [event for event in self._session.events if isinstance(event, MessageReceived)]
         return [event.content["text"]["message"] for event in received]
 
     async def write(self, text: str) -> None:

@@ -88,7 +88,7 @@ async def test_changes_of_a_chat_reach_the_phone_and_another_device(
     assert found[f'["markChatAsRead", "{JID}"]']["markChatAsReadAction"]["read"] is True
     await device.wait_for("chats.delete", lambda e: e["body"] == [JID])
     # None of it came back to the session as a change of somebody else.
-    assert not [event for event in ana.told if isinstance(event, ChatModified)]
+    assert not [event for event in ana.events if isinstance(event, ChatModified)]
 
 
 async def test_newest_message_of_a_group_names_its_author(
@@ -175,7 +175,7 @@ async def test_changes_that_the_phone_makes_are_reported(
         reported = await ana.wait_for(ChatModified, is_modified(action))
         assert reported.chat == PERSON
         assert abs((reported.at - before).total_seconds()) < 3_600
-    known = [event.action for event in ana.told if isinstance(event, ChatModified)]
+    known = [event.action for event in ana.events if isinstance(event, ChatModified)]
     assert known == [action for *_, action in ON_THE_PHONE]
 
     group = "120363019502650977"
@@ -205,7 +205,7 @@ async def test_change_while_no_session_was_open_is_reported_once(
         await eve.until_state(ConnectionState.CONNECTED)
         await eve.session.execute(TouchChat(phone=PERSON, action="mute"))
         assert (await eve.wait_for(ChatModified)).action == "mute"
-        assert len([event for event in eve.told if isinstance(event, ChatModified)]) == 1
+        assert len([event for event in eve.events if isinstance(event, ChatModified)]) == 1
 
 
 async def synchronise(whatsapp: FakeWhatsApp, line: OpenSession) -> None:
@@ -251,8 +251,8 @@ async def test_history_of_a_linked_phone_and_the_states_of_its_chats_arrive(
         learned = await eve.wait_for(IdentityLearned, lambda i: i.phone == PERSON)
         assert learned.lid == "900000000000055@lid"
         history = await eve.wait_for(HistoryReceived, lambda h: bool(h.messages))
-        told = [(m.provider_message_id, m.chat, m.from_me) for m in history.messages]
-        assert told == [("EARLIER1", PERSON, False), ("EARLIER2", PERSON, True)]
+        messages = [(m.provider_message_id, m.chat, m.from_me) for m in history.messages]
+        assert messages == [("EARLIER1", PERSON, False), ("EARLIER2", PERSON, True)]
         assert history.messages[0].content == {"text": {"message": "text 1"}}
         assert (history.chats[0].name, history.chats[0].unread) == ("Eva Lima", 1)
         await eve.wait_for(

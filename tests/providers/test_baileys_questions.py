@@ -55,7 +55,7 @@ async def test_unanswered_question_of_a_message_lets_it_wait_and_of_a_request_fa
         assert len((await whatsapp.control("state"))["sent"]) == before
         await ana.send(message, "SECOND")
         await bob.wait_for(MessageReceived)
-        states = [e.state for e in ana.told if isinstance(e, ConnectionChanged)]
+        states = [e.state for e in ana.events if isinstance(e, ConnectionChanged)]
         assert states[-1] is ConnectionState.CONNECTED
 
 

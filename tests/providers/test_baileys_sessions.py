@@ -45,7 +45,7 @@ PROVIDERS = ("baileys",)
 
 
 def texts(line: OpenSession) -> list[str]:
-    received = [event for event in line.told if isinstance(event, MessageReceived)]
+    received = [event for event in line.events if isinstance(event, MessageReceived)]
     return [event.content["text"]["message"] for event in received]
 
 
@@ -217,10 +217,10 @@ async def test_child_that_fills_its_memory_ends_alone_and_says_why(
         with pytest.raises(ChildGone, match="GATEWAY_BAILEYS_MEMORY_MB"):
             await full.call("ana", "ready", filling=[[number] for number in range(2_500_000)])
         for line in (ana, bob):
-            told = await line.wait_for(
+            change = await line.wait_for(
                 ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED
             )
-            assert "GATEWAY_BAILEYS_MEMORY_MB" in str(told.reason)
+            assert "GATEWAY_BAILEYS_MEMORY_MB" in str(change.reason)
             await line.until_state(ConnectionState.CONNECTED)
         assert not psutil.pid_exists(full.pid)
         await cid.send(SendText(phone=bob.phone, message="are you back?"))
@@ -337,7 +337,7 @@ async def test_new_message_does_not_overtake_those_that_waited_for_the_login(
 async def test_message_decrypted_as_the_connection_breaks_is_reported(
     town: Node, pair: Pair, whatsapp: FakeWhatsApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its keys are used up, and its sender is gone: nobody could send it again."""
+    """Its keys are used up, and its sender is gone and could not send it again."""
     _ana, bob = pair
     async with town.opened("yan") as yan:
         await yan.link()

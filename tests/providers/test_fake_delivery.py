@@ -33,7 +33,7 @@ async def test_message_that_whatsmeow_cannot_decrypt_is_sent_again_once(
     )
     await cleo.send(f"{ana.phone}@s.whatsapp.net", {"text": "After"}, messageId="AFTER")
     await ana.wait_for_message("AFTER")
-    read = [e for e in ana.told if isinstance(e, MessageReceived) and not e.is_waiting]
+    read = [e for e in ana.events if isinstance(e, MessageReceived) and not e.is_waiting]
     assert [e.provider_message_id for e in read] == ["AGAIN", "AFTER"]
 
 

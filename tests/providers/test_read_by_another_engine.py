@@ -272,7 +272,7 @@ async def files_are_fetched(exchange: Exchange, receipt: Receipt, folder: Path) 
     message_id = receipt.provider_message_id
     received = [
         event
-        for event in exchange.whatsmeow.line.told
+        for event in exchange.whatsmeow.line.events
         if isinstance(event, MessageReceived) and event.provider_message_id == message_id
     ]
     if not received or not received[0].files:

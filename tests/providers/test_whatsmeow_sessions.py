@@ -20,16 +20,16 @@ from gateway.contract.zapi.instances import (
     RestoreSession,
 )
 from gateway.contract.zapi.messages.text import SendText
-from gateway.errors import NotConnected, SessionUnavailable, Unconfirmed
+from gateway.errors import NotConnected, Unconfirmed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged, IdentityLearned, MessageReceived
-from tests.fixtures.proxies import Kind, local_proxy
+from tests.fixtures.proxies import local_proxy
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
 from tests.providers.whatsmeow_node import FAR_AWAY, Node, OpenSession, Pair, node_at
 
 
 def texts(line: OpenSession) -> list[str]:
-    received = [event for event in line.told if isinstance(event, MessageReceived)]
+    received = [event for event in line.events if isinstance(event, MessageReceived)]
     return [event.content["text"]["message"] for event in received]
 
 
@@ -60,43 +60,6 @@ async def test_phone_is_linked_by_code_read_and_unlinked(
         assert not (await ana.session.execute(RestoreSession())).value
 
 
-@pytest.mark.parametrize("kind", ["http", "socks5"])
-async def test_instance_links_and_sends_through_its_own_proxy(
-    town: Node, pair: Pair, whatsapp: FakeWhatsApp, kind: Kind
-) -> None:
-    name, (_ana, bob) = f"over {kind}", pair
-    async with (
-        local_proxy(kind, beyond=whatsapp.port, login="ana:secret") as first,
-        local_proxy(kind, beyond=whatsapp.port) as second,
-    ):
-        async with town.opened(name, proxy=Proxy(proxy_url=first.url)) as mia:
-            await mia.link()
-        linked_through = list(first.targets)
-        assert set(linked_through) == {"web.whatsapp.com:443"}
-
-        phone = mia.phone
-        async with town.opened(
-            name, phone=phone, epoch=2, proxy=Proxy(proxy_url=second.url)
-        ) as mia:
-            await mia.until_state(ConnectionState.CONNECTED)
-            await mia.send(SendText(phone=bob.phone, message="by another way"))
-            assert (await bob.wait_for(MessageReceived)).chat == phone
-        assert second.targets
-        assert first.targets == linked_through
-
-
-async def test_instance_with_a_failing_proxy_does_not_bypass_it(
-    town: Node,
-) -> None:
-    async with (
-        local_proxy("http", refuses=403) as proxy,
-        town.opened("cut off", proxy=Proxy(proxy_url=proxy.url)) as tom,
-    ):
-        with pytest.raises(SessionUnavailable, match="cannot be reached"):
-            await tom.session.execute(ReadQrCode())
-        assert set(proxy.targets) == {"web.whatsapp.com:443"}
-
-
 async def test_session_moves_to_another_node_without_a_code(
     database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp, pair: Pair
 ) -> None:
@@ -111,7 +74,9 @@ async def test_session_moves_to_another_node_without_a_code(
         async with two.opened("ana", phone=ana.phone, epoch=2) as moved:
             await moved.until_state(ConnectionState.CONNECTED)
             assert (await moved.wait_for(MessageReceived)).content["text"]["message"]
-            assert moved.told[0] == ConnectionChanged(ConnectionState.CONNECTING, moved.told[0].at)
+            assert moved.events[0] == ConnectionChanged(
+                ConnectionState.CONNECTING, moved.events[0].at
+            )
 
 
 async def test_receipt_confirms_a_message_after_the_child_died(

@@ -25,11 +25,11 @@ LAPSES_IN_SECONDS = 1.2  # the engine moves the deadline of a child twice per se
 
 
 def states(line: OpenSession) -> list[ConnectionChanged]:
-    return [event for event in line.told if isinstance(event, ConnectionChanged)]
+    return [event for event in line.events if isinstance(event, ConnectionChanged)]
 
 
 def texts(line: OpenSession) -> list[str]:
-    received = [event for event in line.told if isinstance(event, MessageReceived)]
+    received = [event for event in line.events if isinstance(event, MessageReceived)]
     return [event.content["text"]["message"] for event in received]
 
 

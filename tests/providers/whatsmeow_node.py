@@ -71,27 +71,27 @@ class OpenSession:
     whatsapp: FakeWhatsApp
     phone: str
     lease: Lease
-    told: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read(self) -> None:
         async with aclosing(self.session.events()) as events:  # type: ignore[type-var]
             async for delivery in events:
-                self.told.append(delivery.event)
+                self.events.append(delivery.event)
                 await delivery.acknowledge()
                 self._changed.set()
 
     def forget(self) -> None:
         """Drops every event but the newest state."""
-        states = [event for event in self.told if isinstance(event, ConnectionChanged)]
-        self.told[:] = states[-1:]
+        states = [event for event in self.events if isinstance(event, ConnectionChanged)]
+        self.events[:] = states[-1:]
 
     async def wait_for(
         self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
     ) -> Fact:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
-                for event in self.told:
+                for event in self.events:
                     if isinstance(event, kind) and when(event):
                         return event
                 self._changed.clear()
@@ -111,7 +111,7 @@ class OpenSession:
         """Waits until the newest state is this one."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
-                states = [e for e in self.told if isinstance(e, ConnectionChanged)]
+                states = [e for e in self.events if isinstance(e, ConnectionChanged)]
                 if states and states[-1].state is state:
                     return states[-1]
                 self._changed.clear()

@@ -21,7 +21,7 @@ class HourClock(Clock):
 
 
 class FakeChild:
-    """A process that ends when it is told to, or crashes."""
+    """A process that ends on request, or crashes."""
 
     def __init__(self) -> None:
         self.subscribers: dict[str, object] = {}

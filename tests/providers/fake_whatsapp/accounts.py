@@ -59,7 +59,7 @@ class Account:
     business: Business = field(default_factory=Business)
     is_available: bool = False
     watchers: set[str] = field(default_factory=set)
-    """The phones that asked to be told whether this one is available."""
+    """The phones that subscribed to the presence of this one."""
 
     def sign_device(self, number: int, identity: bytes, secret: bytes) -> bytes:
         """Returns the signed identity of a device that the phone links, proven by the code."""

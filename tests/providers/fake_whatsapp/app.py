@@ -134,9 +134,11 @@ class Control:
         """Sends the devices of a phone its history, in the JSON form of WhatsApp's protobuf."""
         account = self._universe.account(body["phone"])
         for connection in self._universe.connections(account.phone):
-            told = phone.history(account, connection.device, body["history"], self._universe.files)
-            connection.device.undelivered[told.get_str("id")] = told
-            await connection.send(told)
+            notification = phone.history(
+                account, connection.device, body["history"], self._universe.files
+            )
+            connection.device.undelivered[notification.get_str("id")] = notification
+            await connection.send(notification)
         return {}
 
     async def inject(self, body: Body) -> Body:

@@ -3,7 +3,7 @@
 import { EventEmitter, once } from 'node:events';
 import https from 'node:https';
 
-const PROXY_SECONDS = 15; // whoever waits for a QR code hears of the proxy before being told that none came
+const PROXY_SECONDS = 15; // less than a caller waits for a QR code: the answer names the proxy
 
 // Returns the agents of the connection (`websocket`) and of files (`media`), and the `dispatcher` of
 // the library's own downloads: of the history, and of a large app state. `proxy` is the instance's;

@@ -315,7 +315,7 @@ export class Session {
       else await this.reading.run({ isReported: false }, () => Promise.all(listeners.map((read) => read({ ...node, attrs }))));
     } catch (error) {
       // Where the connection broke, WhatsApp sends it again after the login.
-      if (ws.isOpen) this.unreadable.stanza(error, node);
+      if (key && ws.isOpen) this.unreadable.stanza(error, node);
     }
   }
 
