@@ -110,6 +110,7 @@ class PersonSearch:
             rows_at_once: the rows of one page.
         """
         self._database = database.within(DatabaseDeadline.ERASURE)
+        self._looking = self._database.planned_once()  # each second, and almost always in vain
         self._seal, self._clock, self._erase_again = seal, clock, erase_again
         self._budget_seconds, self._rows_at_once = budget_seconds, rows_at_once
 
@@ -143,7 +144,7 @@ class PersonSearch:
         """Goes on with the searches for as long as one run may take."""
         stop_at = self._clock.monotonic_seconds() + self._budget_seconds
         while self._clock.monotonic_seconds() < stop_at:
-            search = await self._database.fetch_one(_Search, _NEXT_SEARCH)
+            search = await self._looking.fetch_one(_Search, _NEXT_SEARCH)
             if search is None or not await self._go_on(search, stop_at):
                 return
 

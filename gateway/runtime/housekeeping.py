@@ -156,6 +156,6 @@ def start_housekeeping(node: NodeContext, settings: Settings, notifier: Callback
         ),
         MaintenanceTask("history partitions", _DELETE_MESSAGES_EVERY_SECONDS, partitions.maintain),
     )
-    housekeeping = Housekeeping(database, clock, tasks, node_id=node.node_id)
+    housekeeping = Housekeeping(database.planned_once(), clock, tasks, node_id=node.node_id)
     node.start(Stage.BATCHES, traffic=TrafficRecorder(database, clock, node.traffic))
     node.start_if_sending(Stage.SENDERS, housekeeping=housekeeping)

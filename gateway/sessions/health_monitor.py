@@ -82,11 +82,12 @@ class HealthMonitor:
             health_seconds: from one check of a connection to the next.
             receipt_alarm: of instances that have none of their own.
         """
-        self._keeper, self._database, self._clock = keeper, database, clock
+        self._keeper, self._clock = keeper, clock
+        self._database = database.planned_once()
         self._metrics, self._uniform = metrics.connections, uniform
         self._callbacks = callbacks
         self._health_seconds = health_seconds
-        self._receipts = ReceiptWatch(database, receipt_alarm)
+        self._receipts = ReceiptWatch(self._database, receipt_alarm)
         self._watched: dict[str, WatchedConnection] = {}
         self._slots = asyncio.Semaphore(_MAX_CHECKS_AT_ONCE)
         self._loop = PeriodicLoop("connection_health", self.run_once, clock)

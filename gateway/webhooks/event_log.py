@@ -169,6 +169,7 @@ class EventLog:
     def __init__(self, database: Database, *, days: int) -> None:
         """Events, and subscriptions that are not renewed, are deleted after *days*."""
         self._database, self._days = database, days
+        self._assigning = database.planned_once()
 
     async def subscribe(self, name: str, account_ids: Sequence[str]) -> Position:
         """Stores the events of these accounts from now on, with or without webhooks.
@@ -213,7 +214,7 @@ class EventLog:
         )
 
     async def _assign_positions(self) -> _Assignment:
-        assignment = await self._database.fetch_one(
+        assignment = await self._assigning.fetch_one(
             _Assignment, _ASSIGN_POSITIONS, max_count=_ASSIGNED_AT_ONCE
         )
         assert assignment is not None
