@@ -1,10 +1,10 @@
 """What a message costs here, and what it costs the other ways that people would take, in one run.
 
     python -m tests.benchmarks.compare --sides gateway,procrastinate,pgqueuer --rounds 3
-    python -m tests.benchmarks.compare --sides baileys,gateway-baileys
+    python -m tests.benchmarks.compare --sides gateway-baileys,baileys,baileys-memory
 
 The first three accept a text over HTTP, store it, hand it to a WhatsApp in memory and post one
-callback. The last two have phones at the fake WhatsApp of the tests, whose own work is left out:
+callback. The others have phones at the fake WhatsApp of the tests, whose own work is left out:
 `compare_phones` says more. It prints milliseconds of processor time for each text at a steady rate,
 and where texts come as fast as they are accepted, from the first request to the last callback.
 
@@ -150,17 +150,18 @@ SIDES: dict[str, Side] = {
     "pgqueuer": partial(other, "other_pgqueuer"),
     "gateway-baileys": partial(phones, compare_phones.gateway),
     "baileys": partial(phones, compare_phones.bare_loop),
+    "baileys-memory": partial(phones, partial(compare_phones.bare_loop, has_files=False)),
 }
 
 
 def _sides_here() -> str:
     """Returns those that can run here: phones need node and npm."""
-    return ",".join(name for name in SIDES if shutil.which("npm") or not name.endswith("baileys"))
+    return ",".join(name for name in SIDES if shutil.which("npm") or "baileys" not in name)
 
 
 async def measure(name: str, server_url: str, arguments: argparse.Namespace) -> dict[str, float]:
     """Returns the figures of one side, by name, and prints them."""
-    has_phones = name.endswith("baileys")
+    has_phones = "baileys" in name
     every = arguments.phones_every if has_phones else arguments.every
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "callbacks.log"

@@ -1,8 +1,8 @@
 """The sides of `compare` with linked phones: the gateway with Baileys, and a loop of one's own.
 
-Both have the same library in the same version, and the same number of phones in one process of
-Node, at a fake WhatsApp of their own, a process that is left out of the figures. Each text goes to
-one of ten people who are away, so that nobody answers.
+Both have the same Node and library, and the same number of phones in one process of it. They are at
+a fake WhatsApp of their own, whose processor time is left out of the figures. Each text goes to one
+of ten people who are away, so that nobody answers.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from gateway.providers.baileys.node_program import find_node
+from gateway.providers.baileys.settings import read_settings
 from tests.benchmarks import steady
 from tests.benchmarks.enqueue import TOKEN, answering, path_of, program
 from tests.benchmarks.harness import SECRET, add_instances
@@ -64,12 +66,18 @@ async def gateway(
 
 @asynccontextmanager
 async def bare_loop(
-    _url: str, _operator: psycopg.AsyncConnection, hook: str, count: int
+    _url: str,
+    _operator: psycopg.AsyncConnection,
+    hook: str,
+    count: int,
+    *,
+    has_files: bool = True,
 ) -> AsyncIterator[tuple[int, int, list[str]]]:
     instance_ids, port = [f"BENCH{n:08d}" for n in range(count)], free_port()
     with _folder_and_fake() as (folder, whatsapp):
         environment = environment_of(whatsapp) | {"CALLBACK_URL": hook, "TOKEN": TOKEN}
-        command = ("node", _PROGRAM, installed_packages(), folder, port)
+        node = find_node(read_settings(environment))  # the gateway's
+        command = (node, _PROGRAM, installed_packages(), port, *([folder] if has_files else []))
         async with program(*map(str, command), **environment) as server:
             await answering(server, port, "/")
             await _link_all(port, instance_ids, whatsapp)

@@ -2,13 +2,16 @@
 // a number, and a callback when that returns. `compare_phones` measures it.
 //
 // It has no queue: a text that arrives while its number is offline, or whose process ends, is lost.
-// Keys are files, as in the guide of the library. Run as: node other_baileys.mjs PACKAGES FOLDER PORT
+// Keys are files in FOLDER, as in the guide of the library. Without one they are in memory, which
+// shows what the files cost: each number must be linked again then after a restart.
+//
+//     node other_baileys.mjs PACKAGES PORT [FOLDER]
 
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const [packages, folder, port] = process.argv.slice(2);
+const [packages, port, folder] = process.argv.slice(2);
 const { CALLBACK_URL, TOKEN, HTTPS_PROXY, FAKE_WHATSAPP_ROOT } = process.env;
 const at = (file) => import(pathToFileURL(path.join(packages, 'node_modules', file)).href);
 const baileys = await at('baileys/lib/index.js');
@@ -22,14 +25,29 @@ for (const name of ['trace', 'debug', 'info', 'warn', 'error', 'fatal']) logger[
 
 const numbers = new Map(); // what each instance has: its socket, and the code to scan
 
+function inMemory() {
+  const stored = new Map();
+  const keys = {
+    get: (kind, ids) => Object.fromEntries(ids.map((id) => [id, stored.get(`${kind} ${id}`)])),
+    set: (kinds) => {
+      for (const [kind, values] of Object.entries(kinds)) {
+        for (const [id, value] of Object.entries(values)) stored.set(`${kind} ${id}`, value ?? undefined);
+      }
+    },
+  };
+  return { state: { creds: baileys.initAuthCreds(), keys }, saveCreds: () => {} };
+}
+
 async function connect(id) {
-  const { state, saveCreds } = await baileys.useMultiFileAuthState(path.join(folder, id));
+  const earlier = numbers.get(id)?.auth;
+  const auth = folder ? await baileys.useMultiFileAuthState(path.join(folder, id)) : earlier ?? inMemory();
+  const { state, saveCreds } = auth;
   const keys = baileys.makeCacheableSignalKeyStore(state.keys, logger);
   const socket = baileys.makeWASocket({
     auth: { creds: state.creds, keys }, logger, agent: new HttpsProxyAgent(HTTPS_PROXY),
     markOnlineOnConnect: false, syncFullHistory: false,
   });
-  const number = { socket, isOpen: false };
+  const number = { auth, socket, isOpen: false };
   numbers.set(id, number);
   socket.ev.on('creds.update', saveCreds);
   socket.ev.on('connection.update', ({ connection, qr, lastDisconnect }) => {
@@ -57,7 +75,7 @@ async function answer(id, verb, body) {
   return verb === 'status' ? { connected: isOpen } : { value: code };
 }
 
-createServer(async (request, response) => {
+const server = createServer(async (request, response) => {
   const [, , id, , token, verb] = request.url.split('/');
   const parts = [];
   for await (const part of request) parts.push(part);
@@ -72,4 +90,6 @@ createServer(async (request, response) => {
   const text = JSON.stringify(result);
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
   response.end(text);
-}).listen(Number(port), '127.0.0.1');
+});
+server.keepAliveTimeout = 600_000; // the load may rest for longer than the default
+server.listen(Number(port), '127.0.0.1');
