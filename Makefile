@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
 BENCH := .bench
-BENCHMARKS ?= enqueue drain idle pace growth take_over
+BENCHMARKS ?= enqueue drain idle pace growth take_over compare
 # Every requirement is in a lock with its hash, so pip looks for nothing else and builds nothing:
 # what appears in an index tomorrow changes no installation.
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-compile --no-deps

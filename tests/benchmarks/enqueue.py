@@ -55,24 +55,35 @@ values ('PGBENCH' || :line, md5(:n::text), md5(:n::text), 'send-text', 1, '55119
 @asynccontextmanager
 async def process(*arguments: str, port: int, path: str, **environment: str) -> AsyncIterator[int]:
     """A server, from when it answers *path* until it is told to end; yields its process id."""
+    async with program(sys.executable, "-m", *arguments, **environment) as server:
+        await answering(server, port, path)
+        yield server.pid
+
+
+@asynccontextmanager
+async def program(*command: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process without the settings of the caller's gateway, until it is told to end."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
-    server = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
+    running = await asyncio.create_subprocess_exec(
+        *command,
         env={**inherited, **environment},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-            while not await _answers(http, path):
-                assert server.returncode is None, f"{arguments} ended"
-                await asyncio.sleep(0.1)
-        yield server.pid
+        yield running
     finally:
-        server.terminate()
-        await server.wait()
+        if running.returncode is None:
+            running.terminate()
+        await running.wait()
+
+
+async def answering(server: asyncio.subprocess.Process, port: int, path: str) -> None:
+    """Waits until the server answers *path*."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        while not await _answers(http, path):
+            assert server.returncode is None, f"the server of port {port} ended"
+            await asyncio.sleep(0.1)
 
 
 async def _answers(http: httpx.AsyncClient, path: str) -> bool:

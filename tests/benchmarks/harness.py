@@ -111,7 +111,12 @@ async def fresh_database(server_url: str, *, migrated: bool = True) -> AsyncIter
 
 
 async def add_instances(
-    url: str, count: int, *, token: str = "token", wanted: bool = True
+    url: str,
+    count: int,
+    *,
+    token: str = "token",
+    wanted: bool = True,
+    provider: str = "sandbox",
 ) -> list[str]:
     """Instances of one account, all with the same token; those that are wanted get connected.
 
@@ -129,11 +134,14 @@ async def add_instances(
             """insert into instances (id, account_id, name, token_hash, token_ciphertext,
                                       token_key_id, provider, subscribed, provider_settings,
                                       wanted)
-               select 'BENCH' || lpad(n::text, 8, '0'), 'acme', 'Bench', %s, %s, %s, 'sandbox',
-                      true, '{"paired": true}', %s
+               select 'BENCH' || lpad(n::text, 8, '0'), 'acme', 'Bench', %s, %s, %s, %s,
+                      true, %s, %s
                from generate_series(1, %s) n
                returning id""",
-            [hash_of(token), sealed.ciphertext, sealed.key_id, wanted, count],
+            [
+                *(hash_of(token), sealed.ciphertext, sealed.key_id, provider),
+                *('{"paired": true}' if provider == "sandbox" else "{}", wanted, count),
+            ],
         )
         return [instance_id for (instance_id,) in await cursor.fetchall()]
 

@@ -1,6 +1,8 @@
 """What a load costs: processor time, commits, fsyncs and WAL, statements, between two readings."""
 
 import os
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,7 +80,7 @@ class Meter:
 
     async def read(self) -> Reading:
         gateway = sum(_tree_seconds(process) for process in self._gateway)
-        postgres = _tree_seconds(self._postmaster) - _seconds(self._own_backend)
+        postgres = _tree_seconds(self._postmaster) - processor_seconds(self._own_backend)
         cursor = await self._operator.execute(
             """select (select xact_commit from pg_stat_database where datname = current_database()),
                       pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"""
@@ -108,17 +110,26 @@ class Meter:
 def _tree_seconds(process: psutil.Process) -> float:
     """Processor time of a process and its children, of those that ended too."""
     times = process.cpu_times()
-    own = times.user + times.system + times.children_user + times.children_system
-    total = own
+    total = processor_seconds(process) + times.children_user + times.children_system
     for child in process.children(recursive=True):
         try:
-            total += _seconds(child)
+            total += processor_seconds(child)
         except psutil.NoSuchProcess:
             continue
     return float(total)
 
 
-def _seconds(process: psutil.Process) -> float:
+def processor_seconds(process: psutil.Process) -> float:
+    """Returns the processor time of a process, without its children.
+
+    /proc counts in hundredths of a second, for two kinds of time. A window has a quarter of a
+    second of the cheapest process, of which the difference of two readings may miss 8 %.
+    """
+    if sys.platform == "linux":
+        try:
+            return time.clock_gettime((~process.pid << 3) | 2)  # the process's CPUCLOCK_SCHED
+        except OSError:
+            raise psutil.NoSuchProcess(process.pid) from None
     times = process.cpu_times()
     return float(times.user + times.system)
 

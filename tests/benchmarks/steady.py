@@ -111,7 +111,7 @@ async def measure(
                 await meter.prepare()
                 load = Load(port, instance_ids, arguments.every)
                 figures = await _window(meter, operator, load, arguments)
-                _check(log, load)
+                check(log, load)
             if arguments.units:
                 figures |= await _in_units(operator, instance_ids, figures, arguments)
             return figures
@@ -130,7 +130,7 @@ async def _in_units(
     )
     ratios = units.ratios(figures)
     show(units, ratios)
-    return {f"{name} in units": ratio for name, ratio in ratios.items()}
+    return {"noop": units.noop, "insert": units.insert}
 
 
 async def _window(
@@ -162,10 +162,16 @@ async def _all_delivered(operator: psycopg.AsyncConnection) -> None:
     await until(lambda: number(operator, waiting), lambda n: n == 0, seconds=_DRAIN_SECONDS)
 
 
-def _check(log: Path, load: Load) -> None:
+def callbacks_in(log: Path) -> Counter[str]:
+    """Returns how many DeliveryCallbacks of each message a receiver has logged."""
+    *lines, _unfinished = log.read_bytes().split(b"\n")
+    bodies = (json.loads(line.split(b" ", 1)[1]) for line in lines)
+    return Counter(b["messageId"] for b in bodies if b["type"] == "DeliveryCallback")
+
+
+def check(log: Path, load: Load) -> None:
     """Each accepted text must have exactly one DeliveryCallback."""
-    bodies = (json.loads(line.split(b" ", 1)[1]) for line in log.read_bytes().splitlines())
-    delivered = Counter(b["messageId"] for b in bodies if b["type"] == "DeliveryCallback")
+    delivered = callbacks_in(log)
     repeated = sum(count > 1 for count in delivered.values())
     missing = len(set(load.accepted) - set(delivered))
     if load.refused or repeated or missing:

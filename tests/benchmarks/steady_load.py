@@ -80,6 +80,18 @@ class Load:
                 await asyncio.sleep(max(0.0, began + at - loop.time()))
                 group.create_task(self._send(instance_id))
 
+    async def burst(self, texts: int) -> None:
+        """Sends so many, each connection the next as soon as the last is answered."""
+        waiting = iter([self._random.choice(self._instance_ids) for _ in range(texts)])
+
+        async def send_all() -> None:
+            for instance_id in waiting:
+                await self._send(instance_id)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_CONNECTIONS):
+                group.create_task(send_all())
+
     async def _send(self, instance_id: str) -> None:
         body = json.dumps(
             {

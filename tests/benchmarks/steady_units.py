@@ -13,7 +13,7 @@ import psutil
 import psycopg
 
 from tests.benchmarks.enqueue import process
-from tests.benchmarks.measured import Meter
+from tests.benchmarks.measured import Meter, processor_seconds
 from tests.benchmarks.steady_load import Load
 from tests.fixtures.service import free_port
 
@@ -47,9 +47,12 @@ async def measure_units(
     every: float,
     seconds: float,
 ) -> Units:
-    """Measures both; nothing else may use this Postgres meanwhile."""
-    noop = await _noop(instance_ids, every=every, seconds=seconds)
-    return Units(noop, await _insert(meter, operator, len(instance_ids) / every, seconds))
+    """Measures both at the same time; nothing else may use this Postgres meanwhile."""
+    noop, insert = await asyncio.gather(
+        _noop(instance_ids, every=every, seconds=seconds),
+        _insert(meter, operator, len(instance_ids) / every, seconds),
+    )
+    return Units(noop, insert)
 
 
 async def _noop(instance_ids: list[str], *, every: float, seconds: float) -> float:
@@ -61,9 +64,12 @@ async def _noop(instance_ids: list[str], *, every: float, seconds: float) -> flo
         load = Load(port, instance_ids, every)
         await load.open()
         await load.run(every)
-        before, count = _seconds(pid), len(load.milliseconds)
+        before, count = processor_seconds(psutil.Process(pid)), len(load.milliseconds)
         await load.run(seconds)
-        used, count = _seconds(pid) - before, len(load.milliseconds) - count
+        used, count = (
+            processor_seconds(psutil.Process(pid)) - before,
+            len(load.milliseconds) - count,
+        )
         load.close()
     return used / count * 1_000
 
@@ -84,11 +90,6 @@ async def _insert(
         used = (await meter.read()).since(before).postgres
         await connection.execute("delete from message_queue where instance_id = 'UNIT'")
     return used / count * 1_000
-
-
-def _seconds(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
 
 
 def show(units: Units, ratios: Mapping[str, float]) -> None:
