@@ -69,19 +69,25 @@ class Batch(Generic[Item, Answer]):
         submitted = _Submitted(item, asyncio.get_running_loop().create_future(), at_once)
         self._waiting.append(submitted)
         if at_once:
+            self._become_due()  # before the flush begins, so that it takes who waits along
             self._hurried.set()
         self._wakeup.set()
         return submitted.answer
 
     async def due(self) -> None:
-        """Waits until an item would wait for no interval; who waits goes on together."""
+        """Waits until the interval is over, or until an item is flushed at once.
+
+        Those who wait go on together, in time for that flush.
+        """
         loop = asyncio.get_running_loop()
         if self._next_at > loop.time():
             self._due_timer = self._due_timer or loop.call_at(self._next_at, self._become_due)
             await self._due.wait()
 
     def _become_due(self) -> None:
-        self._due_timer = None
+        if self._due_timer:
+            self._due_timer.cancel()
+            self._due_timer = None
         self._due.set()
         self._due.clear()
 

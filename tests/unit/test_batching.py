@@ -263,6 +263,24 @@ async def test_those_who_wait_until_due_go_on_together() -> None:
     assert flushes.batches == [["a"], ["c", "d"]]
 
 
+async def test_flush_at_once_takes_along_who_waits_until_due() -> None:
+    flushes = Flushes()
+    batch = Batch[str, str](flushes, interval_seconds=10 * PATIENCE_SECONDS)
+
+    async def submit_when_due(item: str) -> str:
+        await batch.due()
+        return await batch.submit(item, at_once=True)
+
+    async with running(batch):
+        assert await batch.submit("a") == "A"
+        waiting = asyncio.gather(*map(submit_when_due, "bc"))
+        await turns(20)
+        assert await batch.submit("d", at_once=True) == "D"
+        assert await waiting == ["B", "C"]
+
+    assert flushes.batches == [["a"], ["d", "b", "c"]]
+
+
 async def test_postponed_item_for_at_once_waits_for_no_interval() -> None:
     flushes = Flushes(
         lambda items: [NEXT_FLUSH if len(flushes.batches) == 1 and q == "b" else q for q in items]
