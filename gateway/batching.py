@@ -3,7 +3,8 @@
 A flush starts as soon as the one before has ended, and a single item is flushed at once. Under
 load, items collect while a flush is in flight. A batch with an interval also lets items collect
 until so long after the begin of the last flush; where items are rare, and where they are many
-anyway, none waits for that.
+anyway, none waits for that. A submitter that takes a turn of its account awaits `due` before, so
+that it has no turn while items collect.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ _MANY_ITEMS: Final = 10
 class _Submitted(Generic[Item, Answer]):
     item: Item
     answer: asyncio.Future[Answer]
+    at_once: bool
 
 
 class Batch(Generic[Item, Answer]):
@@ -57,18 +59,37 @@ class Batch(Generic[Item, Answer]):
         """
         self._flush, self._max_size = flush, max_size
         self._interval_seconds, self._next_at = interval_seconds, 0.0
-        self._hurried = asyncio.Event()
+        self._hurried, self._due = asyncio.Event(), asyncio.Event()
+        self._due_timer: asyncio.TimerHandle | None = None
         self._waiting: deque[_Submitted[Item, Answer]] = deque()
         self._wakeup = asyncio.Event()
 
     def submit(self, item: Item, *, at_once: bool = False) -> asyncio.Future[Answer]:
         """Adds an item; returns the future of its answer. With *at_once* no interval counts."""
-        submitted = _Submitted(item, asyncio.get_running_loop().create_future())
+        submitted = _Submitted(item, asyncio.get_running_loop().create_future(), at_once)
         self._waiting.append(submitted)
         if at_once:
+            self._become_due()  # before the flush begins, so that it takes who waits along
             self._hurried.set()
         self._wakeup.set()
         return submitted.answer
+
+    async def due(self) -> None:
+        """Waits until the interval is over, or until an item is flushed at once.
+
+        Those who wait go on together, in time for that flush.
+        """
+        loop = asyncio.get_running_loop()
+        if self._next_at > loop.time():
+            self._due_timer = self._due_timer or loop.call_at(self._next_at, self._become_due)
+            await self._due.wait()
+
+    def _become_due(self) -> None:
+        if self._due_timer:
+            self._due_timer.cancel()
+            self._due_timer = None
+        self._due.set()
+        self._due.clear()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         """Answers until *stopping*; tasks that submit must have been stopped before.
@@ -116,6 +137,8 @@ class Batch(Generic[Item, Answer]):
         for submitted, answer in zip(batch, answers, strict=True):
             _resolve(submitted.answer, answer)
         self._waiting.extendleft(reversed(postponed))
+        if any(submitted.at_once for submitted in postponed):
+            self._hurried.set()
         return len(postponed) < len(batch) or not batch
 
 

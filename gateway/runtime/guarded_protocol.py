@@ -73,7 +73,9 @@ class GuardedProtocol(OneWriteProtocol):
         self._received_at = self._checked_at = self._receiving_seconds = 0.0
 
     def yield_place(self) -> None:
-        if self._has_begun:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # a close would wait until the client reads the answer
+        elif self._has_begun:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, _FULL)
         else:
             self.transport.close()
@@ -89,6 +91,16 @@ class GuardedProtocol(OneWriteProtocol):
         self._stop_timer()
         self._guard.remove(self)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Waits until the client reads its answer; a client that does not must yield its place."""
+        super().pause_writing()
+        self._guard.waits(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._phase in (_Phase.BODY, _Phase.ANSWER):
+            self._guard.works(self)
 
     def data_received(self, data: bytes) -> None:
         """Parses what came, unless too many requests wait for their answers already."""
@@ -168,7 +180,8 @@ class GuardedProtocol(OneWriteProtocol):
         super().on_headers_complete()
         if self.cycle is not earlier:  # else the request, without its upgrade, is parsed again
             self._phase = _Phase.BODY
-            self._guard.works(self)
+            if not self.flow.write_paused:
+                self._guard.works(self)
 
     def on_body(self, body: bytes) -> None:
         """Collects the pieces of one read: passing each on would cost as much as a large one."""
@@ -187,8 +200,9 @@ class GuardedProtocol(OneWriteProtocol):
                 self._begin_to_wait()
 
     def on_response_complete(self) -> None:
+        is_last = not self.pipeline  # else the next request begins now
         super().on_response_complete()
-        if self._phase is _Phase.ANSWER and not self.pipeline:
+        if self._phase is _Phase.ANSWER and is_last:
             self._begin_to_wait()
         elif self._phase is _Phase.HEAD:
             self._guard.waits(self)

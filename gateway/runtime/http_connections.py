@@ -45,8 +45,9 @@ class ConnectionRegister:
     """Counts the connections of a listener.
 
     At the limit the connection that has waited longest yields its place: one between two requests,
-    or one whose request has no complete headers. So unfinished requests, however many, keep no
-    caller out. Where every connection has a request in work, a new one is refused.
+    one whose request has no complete headers, or one whose client does not read its answer. So
+    unfinished requests and unread answers, however many, keep no caller out. Where every connection
+    has a request in work, a new one is refused.
     """
 
     listener: str
@@ -83,7 +84,7 @@ class ConnectionRegister:
         self._show_count()
 
     def waits(self, connection: YieldingConnection) -> None:
-        """Notes that the connection has no request in work."""
+        """Notes that the connection waits for its client."""
         if connection in self._open:
             self._waiting[connection] = None
 

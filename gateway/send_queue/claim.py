@@ -99,6 +99,14 @@ class Claimer:
             group.create_task(self._sleeps.run_until(stopping))
             group.create_task(self._checks.run_until(stopping))
 
+    async def claim_due(self) -> None:
+        """Waits until the interval of claims is over."""
+        await self._claims.due()
+
+    async def sleep_due(self) -> None:
+        """Waits until the interval of queues that become idle is over."""
+        await self._sleeps.due()
+
     async def claim(self, cursor: ClaimCursor, *, at_once: bool = False) -> ClaimedMessage | None:
         """Claims the head of the queue; with *at_once* no interval counts.
 
@@ -121,14 +129,16 @@ class Claimer:
             if not cursor.moved:  # else other messages are at the front now
                 return None
 
-    async def sleep(self, cursor: ClaimCursor) -> float | None:
+    async def sleep(self, cursor: ClaimCursor, *, at_once: bool = False) -> float | None:
         """Marks the queue idle, so that the next enqueue wakes its worker.
+
+        With *at_once* no interval counts.
 
         Returns the seconds until the head of the queue is due, by the database's clock, or None if
         the queue is empty or does not move. They count every message that was accepted before the
         mark: if there is one, the caller must claim again.
         """
-        seconds_until_due = await self._sleeps.submit(cursor)
+        seconds_until_due = await self._sleeps.submit(cursor, at_once=at_once)
         if seconds_until_due is not None:
             cursor.has_parked = True  # a message waits: the next claim may let others pass it
         return seconds_until_due

@@ -53,15 +53,14 @@ class NextMessage:
                 self._is_marked_idle = False
             else:
                 self._wakeup.clear()
+                if claimed := await self._claim():
+                    return claimed
+                self._pauses.queue_was_empty()
+                await self._claimer.sleep_due()
                 async with self._turn():
-                    if claimed := await self._claimer.claim(self._cursor, at_once=self.hurries()):
-                        return claimed
-                    self._pauses.queue_was_empty()
-                    seconds_until_due = await self._claimer.sleep(self._cursor)
-                    if seconds_until_due is not None and (
-                        claimed := await self._claimer.claim(self._cursor)
-                    ):
-                        return claimed
+                    seconds_until_due = await self._claimer.sleep(self._cursor, at_once=True)
+                if seconds_until_due is not None and (claimed := await self._claim()):
+                    return claimed
             self._pauses.queue_was_empty()
             self._was_asleep = True
             if leaving.is_set():
@@ -69,6 +68,12 @@ class NextMessage:
             with self._activity.asleep():
                 await self._clock.wait(self._wakeup, self._idle_seconds(seconds_until_due))
         return None
+
+    async def _claim(self) -> ClaimedMessage | None:
+        if not self.hurries():
+            await self._claimer.claim_due()
+        async with self._turn():
+            return await self._claimer.claim(self._cursor, at_once=True)
 
     def hurries(self) -> bool:
         """Says whether the message goes without the intervals of batches.

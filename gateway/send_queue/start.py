@@ -35,6 +35,10 @@ class Starter:
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
+    async def due(self) -> None:
+        """Waits until the interval of the batch is over."""
+        await self._batch.due()
+
     async def start(
         self, claimed: ClaimedMessage, connection_id: str | None = None, *, at_once: bool = False
     ) -> bool:

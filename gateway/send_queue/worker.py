@@ -322,13 +322,13 @@ class Worker:
             return True  # the start decides
 
     async def _started(self, row: ClaimedMessage) -> bool:
+        if not self._next.hurries():
+            await self._deps.starter.due()
         if not self._live.may_act():
             return False
         self._deps.uncalled.add(row)
         try:
             async with self._turn():
-                return await self._deps.starter.start(
-                    row, self._live.connection_id, at_once=self._next.hurries()
-                )
+                return await self._deps.starter.start(row, self._live.connection_id, at_once=True)
         except DatabaseUnavailable:
             return False  # if the start was committed, handing back undoes it

@@ -133,7 +133,7 @@ class ListenerSection(SettingsSection):
         validation_alias="GATEWAY_MAX_CONNECTIONS",
         description="Number of connections to the public listener, or three quarters of the files "
         "that the system lets the process open; beyond it the one that has waited longest for a "
-        "request is closed, or the new one is answered 503",
+        "request, or for its client to read, is closed, or the new one is answered 503",
     )
     header_seconds: float = Field(
         20.0,

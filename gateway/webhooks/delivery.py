@@ -185,6 +185,7 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - the claim lapses, and the queue is due again
             report_error(error, component="webhooks", instance_id=queue[0].instance_id)
             return
+        await self._recorder.due()
         async with self._turns.turn(queue[0].account_id):
             has_more = await self._recorder.finish(progress)
         if progress.pause_seconds:

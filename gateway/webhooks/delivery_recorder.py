@@ -90,14 +90,18 @@ class DeliveryRecorder:
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
+    async def due(self) -> None:
+        """Waits until the interval of the batch is over."""
+        await self._batch.due()
+
     async def finish(self, progress: QueueProgress) -> bool:
-        """Commits *progress*, and tries again for as long as Postgres is unavailable.
+        """Commits *progress* at once, and tries again for as long as Postgres is unavailable.
 
         Returns whether the queue holds more callbacks.
         """
         while True:
             try:
-                return await self._batch.submit(progress)
+                return await self._batch.submit(progress, at_once=True)
             except DatabaseUnavailable as error:
                 logger.warning(
                     "database_unavailable", component="delivery_recorder", error=str(error)

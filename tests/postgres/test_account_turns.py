@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import pytest
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
@@ -85,6 +86,30 @@ async def test_worker_has_no_turn_while_it_waits_for_whatsapp(
         await fill(node, instance, "1", "2", "3")
         async with working(node, instance, turns, phone):
             assert [await phone.sent.get() for _ in range(3)] == ["1", "2", "3"]
+
+
+async def test_worker_has_no_turn_while_a_batch_collects(
+    database_url: str, operator: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = AccountTurns(Share(1, 1))
+    (instance,) = await add_instances(operator, 1)
+    phone, steps = Phone(), asyncio.Queue[asyncio.Event]()
+
+    async def wait() -> None:
+        is_due = asyncio.Event()
+        steps.put_nowait(is_due)
+        await is_due.wait()
+
+    async with running_node(database_url) as node:
+        monkeypatch.setattr(node.claimer, "claim_due", wait)
+        monkeypatch.setattr(node.starter, "due", wait)
+        await fill(node, instance, "1")
+        async with working(node, instance, turns, phone):
+            for _ in ("claim", "start"):
+                is_due = await steps.get()
+                async with turns.turn(instance.account_id):
+                    is_due.set()
+            assert await phone.sent.get() == "1"
 
 
 async def test_events_of_a_full_account_wait(database_url: str) -> None:

@@ -242,3 +242,53 @@ async def test_flush_of_many_items_is_followed_by_no_interval() -> None:
         many = [batch.submit(str(n)) for n in range(10)]
         await asyncio.gather(*many)
         assert await batch.submit("a") == "A"
+
+
+async def test_those_who_wait_until_due_go_on_together() -> None:
+    flushes = Flushes()
+    batch = Batch[str, str](flushes, interval_seconds=0.05)
+
+    async def submit_when_due(item: str) -> str:
+        await batch.due()
+        return await batch.submit(item, at_once=True)
+
+    async with running(batch):
+        assert await submit_when_due("a") == "A"  # waits for nothing
+        waiting = [asyncio.create_task(submit_when_due(letter)) for letter in "bcd"]
+        await turns(20)
+        assert flushes.batches == [["a"]]
+        waiting[0].cancel()
+        assert await asyncio.gather(*waiting[1:]) == ["C", "D"]
+
+    assert flushes.batches == [["a"], ["c", "d"]]
+
+
+async def test_flush_at_once_takes_along_who_waits_until_due() -> None:
+    flushes = Flushes()
+    batch = Batch[str, str](flushes, interval_seconds=10 * PATIENCE_SECONDS)
+
+    async def submit_when_due(item: str) -> str:
+        await batch.due()
+        return await batch.submit(item, at_once=True)
+
+    async with running(batch):
+        assert await batch.submit("a") == "A"
+        waiting = asyncio.gather(*map(submit_when_due, "bc"))
+        await turns(20)
+        assert await batch.submit("d", at_once=True) == "D"
+        assert await waiting == ["B", "C"]
+
+    assert flushes.batches == [["a"], ["d", "b", "c"]]
+
+
+async def test_postponed_item_for_at_once_waits_for_no_interval() -> None:
+    flushes = Flushes(
+        lambda items: [NEXT_FLUSH if len(flushes.batches) == 1 and q == "b" else q for q in items]
+    )
+    batch = Batch[str, str](flushes, interval_seconds=10 * PATIENCE_SECONDS)
+    items = [batch.submit("a"), batch.submit("b", at_once=True)]
+
+    async with running(batch):
+        assert await asyncio.gather(*items) == ["a", "b"]
+
+    assert flushes.batches == [["a", "b"], ["b"]]

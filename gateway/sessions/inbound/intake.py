@@ -104,8 +104,10 @@ class Inbound:
         self, account_id: str, receipt: ReportedReceipt, *, at_once: bool
     ) -> bool | None:
         """Does what `ReceiptBatch.store` does when it is the account's turn."""
+        if not at_once:
+            await self._receipts.due()
         async with self._turns.turn(account_id):
-            return await self._receipts.store(receipt, at_once=at_once)
+            return await self._receipts.store(receipt, at_once=True)
 
     @asynccontextmanager
     async def transaction(self, account_id: str) -> AsyncIterator[AsyncConnection]:

@@ -43,6 +43,10 @@ class ReceiptBatch:
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
+    async def due(self) -> None:
+        """Waits until the interval of the batch is over."""
+        await self._batch.due()
+
     async def store(self, receipt: ReportedReceipt, *, at_once: bool) -> bool | None:
         """Returns once the receipt is committed; with *at_once* no interval counts.
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ import orjson
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
@@ -24,6 +24,9 @@ from tests.fixtures.patience import PATIENCE_SECONDS
 SHORT = 0.05
 GET = b"GET /length HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /length HTTP/1.1\r\nHost: x\r\n"
+LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+STREAM = b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
+LARGE_BYTES = 32 * 1024 * 1024  # more than the buffers of a connection take
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -48,6 +51,13 @@ class Served:
         self.works.set()
         await self.released.wait()
         return JSONResponse("done")
+
+    async def large(self, _request: Request) -> Response:
+        return Response(bytes(LARGE_BYTES))
+
+    async def stream(self, _request: Request) -> Response:
+        pieces = itertools.repeat(bytes(LARGE_BYTES // 32), 32)
+        return StreamingResponse(pieces, headers={"content-length": str(LARGE_BYTES)})
 
     @property
     def protocols(self) -> list[GuardedProtocol]:
@@ -77,6 +87,8 @@ async def serving(**limits: Any) -> AsyncIterator[Served]:
     served = Served(http, metrics)
     app.router.routes += [
         Route("/length", served.length, methods=["GET", "POST"]),
+        Route("/large", served.large),
+        Route("/stream", served.stream),
         Route("/work", served.work, methods=["POST"]),
     ]
     stopping = asyncio.Event()
@@ -103,6 +115,11 @@ class Caller:
             int(line.split(":")[1]) for line in head.splitlines() if line.startswith("content-len")
         ]
         return int(head.split()[1]), orjson.loads(await self.reader.readexactly(length))
+
+    async def size_of_answer(self) -> int:
+        head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length: ")[2].split()[0])
+        return len(await self.reader.readexactly(length))
 
     async def is_closed(self) -> bool:
         return await self.reader.read() == b""
@@ -251,6 +268,30 @@ async def test_unfinished_requests_keep_no_caller_out() -> None:
             await caller.__aexit__(None, None, None)
 
 
+@pytest.mark.parametrize("written", [LARGE, LARGE + GET, LARGE + CHUNKED, STREAM])
+async def test_unread_answers_keep_no_caller_out(written: bytes) -> None:
+    async with serving(max_connections=2) as served, AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(calling(served, written))
+        await until(lambda: [each.flow.write_paused for each in served.protocols] == [True, True])
+        async with calling(served, GET) as honest:
+            assert await honest.answer() == (200, 0)
+            assert len(served.protocols) == 2  # one is gone
+        assert served.refusals() == {"yielded": 1}
+
+
+async def test_connection_works_again_once_its_answer_is_read() -> None:
+    async with serving(max_connections=1) as served, calling(served, STREAM) as caller:
+        await until(lambda: [each.flow.write_paused for each in served.protocols] == [True])
+        assert await caller.size_of_answer() == LARGE_BYTES
+        caller.writer.write(b"POST /work HTTP/1.1\r\nHost: x\r\n\r\n")
+        await served.works.wait()
+        async with calling(served) as refused:
+            assert (await refused.answer())[0] == 503
+        served.released.set()
+        assert await caller.answer() == (200, "done")
+
+
 async def test_connection_beyond_the_limit_is_refused_while_all_work() -> None:
     with capture_logs() as logged:
         async with serving(max_connections=1) as served, serving() as internal:
@@ -346,6 +387,16 @@ async def test_pipelined_requests_are_answered_in_order(sizes: list[int]) -> Non
 
 
 WORK = b"POST /work HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+
+
+async def test_connection_with_a_request_behind_an_answered_one_yields_to_none() -> None:
+    async with serving(max_connections=1) as served, calling(served, GET + WORK) as caller:
+        assert await caller.answer() == (200, 0)
+        await served.works.wait()
+        async with calling(served) as refused:
+            assert (await refused.answer())[0] == 503
+        served.released.set()
+        assert await caller.answer() == (200, "done")
 
 
 async def test_requests_behind_one_in_work_wait_for_its_answer() -> None:
