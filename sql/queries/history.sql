@@ -267,9 +267,9 @@ where ctid = any(array(
 ));
 
 -- name: limit_lock_wait
--- For the rest of the transaction: a statement that locks all of history gives up after 2 seconds,
--- because all other transactions would queue behind it.
-select set_config('lock_timeout', '2s', true);
+-- For the rest of the transaction: a statement that locks all of history soon gives up, because all
+-- other transactions queue behind it.
+select set_config('lock_timeout', %(milliseconds)s::text, true);
 
 -- name: list_statuses
 -- Messages that the instance sent, with the first time of each state, newest first.
