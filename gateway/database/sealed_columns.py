@@ -240,6 +240,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("history", "edit_content"): SealedStatement({"payload": MESSAGE}),
     ("history", "find_message"): SealedStatement(reads=_HISTORY),
     ("history", "list_messages"): SealedStatement(reads=_HISTORY),
+    ("history", "list_messages_of_chat"): SealedStatement(reads=_HISTORY),
     ("message_search", "search_final"): SealedStatement(reads=_HISTORY),
     ("message_search", "search_final_of_chat"): SealedStatement(reads=_HISTORY),
     ("message_search", "search_waiting"): SealedStatement(reads=_HISTORY),

@@ -17,6 +17,7 @@ from gateway.identities.people import names_of
 
 _FIND_MESSAGE = query("history", "find_message")
 _LIST_MESSAGES = query("history", "list_messages")
+_LIST_MESSAGES_OF_CHAT = query("history", "list_messages_of_chat")
 
 
 class Identified(Protocol):
@@ -58,7 +59,7 @@ async def list_messages(context: HistoryContext, operation: ListHistory) -> Mess
     )
     rows = await context.database.fetch_all(
         MessageState,
-        _LIST_MESSAGES,
+        _LIST_MESSAGES_OF_CHAT if names else _LIST_MESSAGES,
         instance_id=context.instance_id,
         phones=names and names.every,
         track_id=operation.track_id,

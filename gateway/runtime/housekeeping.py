@@ -118,7 +118,7 @@ def start_housekeeping(node: NodeContext, settings: Settings, notifier: Callback
         notifier=notifier,
         traffic=node.traffic,
     )
-    partitions = HistoryPartitions(pruning, retention_days=queue.history_days)
+    partitions = HistoryPartitions(pruning, clock, retention_days=queue.history_days)
     retention = Retention(
         pruning, history_days=webhooks.history_days, dead_letter_days=webhooks.dead_letter_days
     )

@@ -62,7 +62,7 @@ def build_queue(
 ) -> Queue:
     database, clock = node.database, node.clock
     planned_once = database.planned_once()
-    history, completion_waiters = History(database), CompletionWaiters(database, clock)
+    history, completion_waiters = History(database), CompletionWaiters(planned_once, clock)
     policy = RetryPolicy(Backoff(queue.retry_base_seconds, queue.retry_cap_seconds), node.uniform)
     send_policy = SendPolicy(
         Pace(queue.pace_min_seconds, queue.pace_max_seconds),

@@ -1,7 +1,8 @@
 """Moves due messages into their queues, and wakes workers that missed a wake-up.
 
 One loop for all instances of this node. Without scheduled messages it runs its statements every
-half minute, however many instances there are.
+half minute, however many instances there are. The check for missed wake-ups looks at every queue:
+with 20,000 instances it reads 80,000 to 140,000 pages, so it never runs more often.
 """
 
 import asyncio
@@ -55,6 +56,7 @@ class Schedule:
         """
         self._database, self._node_id = database, node_id
         self._wake, self._check_seconds = wake, check_seconds
+        self._clock, self._check_at = clock, float("-inf")
         self._loop = PeriodicLoop(
             "schedule", self.run_once, clock, min_pause_seconds=_MIN_PAUSE_SECONDS
         )
@@ -70,11 +72,21 @@ class Schedule:
         """Promotes, wakes workers, and returns the seconds until the next check."""
         promoted = await self._database.fetch_all(_Queue, _PROMOTE_DUE, node_id=self._node_id)
         released = await self._database.fetch_all(_Queue, _RELEASE_KNOWN, node_id=self._node_id)
+        stalled = await self._stalled()
+        self._wake({queue.instance_id for queue in (*promoted, *released, *stalled)})
+        due = await self._database.fetch_one(_Next, _NEXT_SCHEDULED, node_id=self._node_id)
+        pause = max(0.0, self._check_at - self._clock.monotonic_seconds())
+        if due is None or due.seconds_until_due is None:
+            return pause
+        return min(pause, max(0.0, due.seconds_until_due))
+
+    async def _stalled(self) -> list[_Queue]:
+        """Returns queues whose workers may have missed a wake-up, if the next check is due."""
+        now = self._clock.monotonic_seconds()
+        if now < self._check_at:
+            return []
         stalled = await self._database.fetch_all(
             _Queue, _FIND_STALLED_QUEUES, node_id=self._node_id
         )
-        self._wake({queue.instance_id for queue in (*promoted, *released, *stalled)})
-        due = await self._database.fetch_one(_Next, _NEXT_SCHEDULED, node_id=self._node_id)
-        if due is None or due.seconds_until_due is None:
-            return self._check_seconds
-        return min(self._check_seconds, max(0.0, due.seconds_until_due))
+        self._check_at = now + self._check_seconds
+        return stalled

@@ -1,4 +1,4 @@
--- Aliases: a receipt, b message before the receipt, c chat (in add_received: contact), i id of a message (in
+-- Aliases: a receipt (in list_messages_of_chat: name of the chat), b message before the receipt, c chat (in add_received: contact), i id of a message (in
 -- find_expired_months and delete_expired_receipts: inheritance; in list_receipts: identity), m message,
 -- n named message (in find_known and list_statuses: number), p identity, q queued message, r receipt of a participant, w wanted id.
 
@@ -231,10 +231,30 @@ where instance_id = %(instance_id)s::text and settled
     )
     and recorded_at >= coalesce(%(from)s::timestamptz, '-infinity')
     and recorded_at < coalesce(%(to)s::timestamptz, 'infinity')
-    and (%(phones)s::text[] is null or phone = any(%(phones)s::text[]))
     and (%(track_id)s::text is null or payload ->> 'track_id' = %(track_id)s::text)
     and (%(status)s::text is null or status = %(status)s::text)
 order by recorded_at desc, message_id desc
+limit %(limit)s::int;
+
+-- name: list_messages_of_chat
+-- The same of one chat, by each of its names: only so each is read in the order of its index. With all
+-- names at once, Postgres reads the newest messages of every chat until it has found enough of this one.
+select m.*
+from unnest(%(phones)s::text[]) as a (name)
+cross join lateral (
+    select * from message_states
+    where instance_id = %(instance_id)s::text and settled and phone = a.name
+        and (recorded_at, message_id) < (
+            coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::text, '')
+        )
+        and recorded_at >= coalesce(%(from)s::timestamptz, '-infinity')
+        and recorded_at < coalesce(%(to)s::timestamptz, 'infinity')
+        and (%(track_id)s::text is null or payload ->> 'track_id' = %(track_id)s::text)
+        and (%(status)s::text is null or status = %(status)s::text)
+    order by recorded_at desc, message_id desc
+    limit %(limit)s::int
+) m
+order by m.recorded_at desc, m.message_id desc
 limit %(limit)s::int;
 
 -- name: find_expired_months
@@ -267,9 +287,9 @@ where ctid = any(array(
 ));
 
 -- name: limit_lock_wait
--- For the rest of the transaction: a statement that locks all of history gives up after 2 seconds,
--- because all other transactions would queue behind it.
-select set_config('lock_timeout', '2s', true);
+-- For the rest of the transaction: a statement that locks all of history soon gives up, because all
+-- other transactions queue behind it.
+select set_config('lock_timeout', %(milliseconds)s::text, true);
 
 -- name: list_statuses
 -- Messages that the instance sent, with the first time of each state, newest first.

@@ -1,255 +1,94 @@
-"""What the queue's statements cost with 0, 1 and 10 million messages in history.
+"""What the statements of the program cost with 0, 1, 10 and 50 million messages in history.
 
-Enqueue, claim, record, list and a status update of one line among a hundred; also while somebody
-holds an old snapshot open. BENCHMARK_MILLIONS lists other sizes. Then the same for plans that were
-made while every table was empty, with BENCHMARK_WAITING messages (a million) in the queues.
+A million messages wait in the queues of 20,000 instances. Each statement runs under the plan that
+it has in the gateway, and once more planned for its parameters; then beside an old snapshot, and
+under plans that were made while the tables were empty. BENCHMARK_MILLIONS lists other sizes,
+BENCHMARK_WAITING and BENCHMARK_LINES other numbers. BENCHMARK_KEEP names a database to keep on the
+server of BENCHMARK_DATABASE_URL, and to use again: 50 million messages take 26 GB and an hour.
 """
 
 import os
-import statistics
-import time
-import uuid
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import psycopg
-from psycopg.sql import SQL
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 
-from gateway.database.pool import Database
-from gateway.database.queries import query
-from tests.benchmarks.drain import fill
+from gateway.database.migrations import migrate
+from tests.benchmarks.growth_history import (
+    fill_this_month,
+    grow,
+    make_queues,
+    make_waiting,
+    relax_vacuum,
+)
+from tests.benchmarks.growth_plans import Costs, Measurement, Planning, show
 from tests.benchmarks.harness import fresh_database, main, say
 
 _MILLIONS = [float(n) for n in os.environ.get("BENCHMARK_MILLIONS", "0,1,10").split(",")]
-_LINES, _EACH, _TIMES = 100, 50, 30
-_ROWS_AT_ONCE = 500_000
+_LINES = int(os.environ.get("BENCHMARK_LINES", "20000"))
 _WAITING = int(os.environ.get("BENCHMARK_WAITING", "1000000"))
+_KEEP = os.environ.get("BENCHMARK_KEEP")
+_TIMES = int(os.environ.get("BENCHMARK_TIMES", "5"))
 
 
-@dataclass
-class Cost:
-    """Buffers and milliseconds of the same statement, many times."""
-
-    buffers: list[int] = field(default_factory=list)
-    milliseconds: list[float] = field(default_factory=list)
-
-
-async def grow(connection: psycopg.AsyncConnection, up_to: int) -> None:
-    """History as a year of sending has it: spread over instances and months."""
-    cursor = await connection.execute("select count(*) from messages")
-    ((there,),) = await cursor.fetchall()
-    for first in range(there + 1, up_to + 1, _ROWS_AT_ONCE):
-        await connection.execute(
-            """with made as (
-                   insert into messages (instance_id, message_id, recorded_at, created_at, sent_at,
-                                         sequence_number, version, from_me, status, phone, type,
-                                         payload)
-                   select 'BENCH' || lpad((n %% %(lines)s + 1)::text, 8, '0'),
-                          'OLD' || md5(n::text), at, at, at, n, 1, true, 'sent', '5511999999999',
-                          'send-text',
-                          '{"phone": "5511999999999", "message": "hi"}'
-                   from generate_series(%(first)s::bigint, %(last)s::bigint) n,
-                        lateral (select now() - n * interval '1 millisecond' as at) a
-                   returning instance_id, message_id, recorded_at
-               )
-               insert into message_ids (instance_id, message_id, recorded_at) select * from made""",
-            {
-                "lines": _LINES,
-                "first": first,
-                "last": min(up_to, first + _ROWS_AT_ONCE - 1),
-            },
-        )
-    await connection.execute("vacuum analyze messages, message_ids")
+@asynccontextmanager
+async def _database(server_url: str) -> AsyncIterator[str]:
+    """A database with queues and without history; one that is kept has both already."""
+    if _KEEP is None:
+        async with fresh_database(server_url) as url:
+            await make_queues(url, _LINES, _WAITING)
+            yield url
+        return
+    url = make_conninfo(server_url, dbname=_KEEP)
+    async with await psycopg.AsyncConnection.connect(server_url, autocommit=True) as connection:
+        cursor = await connection.execute("select 1 from pg_database where datname = %s", [_KEEP])
+        if await cursor.fetchone() is None:
+            await connection.execute(SQL("create database {}").format(Identifier(_KEEP)))
+            await migrate(url)
+            await make_queues(url, _LINES, _WAITING)
+    yield url
 
 
-async def measure(connection: psycopg.AsyncConnection) -> dict[str, Cost]:
-    """Each statement, undone each time."""
-    line = "BENCH00000001"
-    cursor = await connection.execute(
-        "select id, message_id from message_queue where instance_id = %s order by id limit 1",
-        [line],
-    )
-    ((row_id, message_id),) = await cursor.fetchall()
-    cursor = await connection.execute(
-        "select message_id from messages where instance_id = %s limit 1", [line]
-    )
-    known = [m for (m,) in await cursor.fetchall()] or ["nothing"]
-    costs: dict[str, Cost] = {}
-    for (room, name), parameters in statements(line, row_id, message_id, known).items():
-        cost = costs[name] = Cost()
-        statement = SQL("explain (analyze, buffers, timing off, format json) {}").format(
-            query(room, name)
-        )
-        for _ in range(_TIMES):
-            async with connection.transaction(force_rollback=True):
-                if name == "record_sent":
-                    await connection.execute(
-                        """update message_queue set status = 'processing', claimed_epoch = 1
-                           where instance_id = %s and id = %s""",
-                        [line, row_id],
-                    )
-                began = time.perf_counter()
-                cursor = await connection.execute(statement, parameters)
-                ((plan,),) = await cursor.fetchall()
-                cost.milliseconds.append((time.perf_counter() - began) * 1_000)
-            root = plan[0]["Plan"]
-            cost.buffers.append(root["Shared Hit Blocks"] + root["Shared Read Blocks"])
-    return costs
+async def _measure(url: str, planning: Planning) -> Costs:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        return await Measurement(connection, planning).run(_TIMES)
 
 
-def statements(
-    line: str, row_id: int, message_id: str, known: list[str]
-) -> dict[tuple[str, str], dict[str, Any]]:
-    no_filter: dict[str, None] = dict.fromkeys(("status", "type", "phones", "track_id"))
-    return {
-        ("send_queue", "enqueue"): {
-            "flush_id": uuid.uuid4(),
-            "node_id": "growth",
-            "ordinals": [0],
-            "instance_ids": [line],
-            "zaap_ids": ["Z"],
-            "message_ids": ["M"],
-            "types": ["send-text"],
-            "versions": [1],
-            "phones": ["5511999999999"],
-            "payloads": ["{}"],
-            "priorities": [1],
-            "due_ats": [None],
-            "refuse_disconnected": [False],
-            "idempotency_keys": ["key"],
-            "expires_ats": [None],
-            "expires_ins": [None],
-            "body_hashes": [b"body"],
-            "max_waiting": 100_000,
-            "max_waiting_disconnected": 1_000,
-            "max_attempts": 3,
-            "max_age_seconds": None,
-        },
-        ("send_queue", "claim"): {
-            "instance_ids": [line],
-            "epochs": [1],
-            "claim_ids": [uuid.uuid4()],
-            "earlier_claim_ids": [],
-            "reordered": [0],
-            "first": [0],
-            "second": [1],
-            "third": [2],
-            "from_high": [0],
-            "from_normal": [0],
-            "from_bulk": [0],
-            "first_position": 0,
-        },
-        ("send_queue", "record_sent"): {
-            "instance_ids": [line],
-            "ids": [row_id],
-            "epochs": [1],
-            "claim_ids": [None],
-            "provider_message_ids": [message_id],
-            "provider_data": [None],
-            "chats": ["5511999999999"],
-            "callback_ids": [uuid.uuid4()],
-            "callbacks": ["{}"],
-            "echo_ids": [None],
-            "echoes": [None],
-            "status_ids": [uuid.uuid4()],
-            "status_callbacks": ["{}"],
-            "sent_files": [None],
-        },
-        ("send_queue", "list_waiting"): {
-            **no_filter,
-            "instance_id": line,
-            "after": 0,
-            "limit": 21,
-            "offset": 0,
-        },
-        ("history", "acknowledge"): {
-            "ordinals": [0] * len(known),
-            "instance_ids": [line] * len(known),
-            "provider_ids": known,
-            "statuses": ["read"] * len(known),
-            "ats": [datetime(2026, 1, 31, 12, tzinfo=UTC)] * len(known),
-            "participants": [None] * len(known),
-        },
-    }
+async def _run_with_history(server_url: str) -> None:
+    say(f"growth: {_LINES:,} instances, {_WAITING:,} messages wait")
+    columns: dict[str, Costs] = {}
+    async with _database(server_url) as url:
+        for millions in _MILLIONS:
+            await grow(url, int(millions * 1_000_000), _LINES)
+            columns[f"{millions:g} million"] = await _measure(url, Planning.AS_IT_RUNS)
+        columns["planned each time"] = await _measure(url, Planning.EACH_TIME)
+        async with await psycopg.AsyncConnection.connect(url) as reader:
+            await reader.execute("set transaction isolation level repeatable read")
+            await reader.execute("select count(*) from message_queue")
+            columns["old snapshot"] = await _measure(url, Planning.AS_IT_RUNS)
+    show("history grows", columns)
 
 
-def _show(what: str, costs: dict[str, Cost]) -> None:
-    shown = (
-        f"{name} {statistics.median(cost.buffers):.0f} ({statistics.median(cost.milliseconds):.2f})"
-        for name, cost in costs.items()
-    )
-    say(f"  {what}: {', '.join(shown)}")
-
-
-async def time_statements(database: Database, row_id: int) -> dict[str, float]:
-    """Milliseconds of each statement with the plan that the connection has, undone each time."""
-    found: dict[str, float] = {}
-    line = "BENCH00000001"
-    wanted = statements(line, row_id, "M", ["nothing"])
-    wanted["send_queue", "start_attempts"] = {
-        "instance_ids": [line],
-        "ids": [row_id],
-        "epochs": [1],
-        "claim_ids": [uuid.uuid4()],
-        "connection_ids": [None],
-    }
-    wanted["send_queue", "mark_idle"] = {"instance_ids": [line]}
-    for (room, name), parameters in wanted.items():
-        taken = []
-        for _ in range(_TIMES):
-            async with (
-                database.connection() as connection,
-                connection.transaction(force_rollback=True),
-            ):
-                began = time.perf_counter()
-                await connection.execute(query(room, name), parameters)
-                taken.append((time.perf_counter() - began) * 1_000)
-        found[name] = statistics.median(taken)
-    return found
-
-
-async def run_planned_while_empty(server_url: str) -> None:
-    say(f"milliseconds of statements planned while tables were empty, {_WAITING:,} waiting now")
+async def _run_planned_while_empty(server_url: str) -> None:
+    """The plans stay, because nothing analyzes the tables and no table changes."""
     async with fresh_database(server_url) as url:
-        await fill(url, _LINES, 1)
-        database = Database(url, min_size=1, max_size=1, seconds=lambda: 0.0).planned_once()
-        await database.open()
+        await make_queues(url, _LINES, 0)
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            await connection.execute("truncate message_queue")
-            await connection.execute("vacuum analyze")
-            first = await time_statements(database, 1)
-            await connection.execute(
-                """insert into message_queue (instance_id, zaap_id, message_id, type, version,
-                        phone, payload, priority, max_attempts, sequence_number, position, status)
-                   select i.id, upper(md5(i.id || n)), '3EB0' || upper(md5(i.id || n)),
-                          'send-text', 1, '5511999999999', '{}', 1, 3, n, n, 'pending'
-                   from generate_series(1, %s) n, instances i""",
-                [_WAITING // _LINES],
-            )
-            cursor = await connection.execute("select min(id) from message_queue")
-            ((row_id,),) = await cursor.fetchall()
-            then = await time_statements(database, row_id)
-        await database.pool.close()
-    for name, milliseconds in then.items():
-        say(f"  {name}: {first[name]:.2f} empty, {milliseconds:.2f} now")
+            await relax_vacuum(connection)
+            measurement = Measurement(connection, Planning.AS_IT_RUNS)
+            columns = {"empty": await measurement.run(1)}
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as other:
+                await make_waiting(other, _WAITING // _LINES)
+                await fill_this_month(other, _WAITING, _LINES)
+            columns["then a million each"] = await measurement.run(_TIMES)
+    show("planned while the tables were empty", columns)
 
 
 async def run(server_url: str) -> None:
-    await run_planned_while_empty(server_url)
-    say(f"growth: buffers (milliseconds with the explaining) of a statement, median of {_TIMES}")
-    async with fresh_database(server_url) as url:
-        await fill(url, _LINES, _EACH)
-        async with (
-            await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
-            await psycopg.AsyncConnection.connect(url) as reader,
-        ):
-            for millions in _MILLIONS:
-                await grow(connection, int(millions * 1_000_000))
-                _show(f"{millions:g} million", await measure(connection))
-            await reader.execute("set transaction isolation level repeatable read")
-            await reader.execute("select count(*) from message_queue")
-            _show("the same beside an old snapshot", await measure(connection))
+    await _run_planned_while_empty(server_url)
+    await _run_with_history(server_url)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ LAST = datetime(9999, 12, 31, tzinfo=UTC)
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 SPAN: Mapping[str, Any] = {"from": None, "to": None}
 FINAL: Mapping[str, Any] = {"before": LAST, "before_id": "", **SPAN}
+HISTORY: Mapping[str, Any] = {
+    **dict.fromkeys(("before", "before_id", "track_id")),
+    **SPAN,
+    "limit": 51,
+}
 LANE: Mapping[str, Any] = {
     **dict.fromkeys(("status", "type", "phones", "track_id", "before")),
     "lane": 1,
@@ -42,6 +47,8 @@ LISTS: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "states": None,
         "limit": 51,
     },
+    ("history", "list_messages"): {**HISTORY, "status": None},
+    ("history", "list_messages_of_chat"): {**HISTORY, "status": None, "phones": ["7"]},
     ("message_search", "search_waiting"): {
         **SPAN,
         "before": MANY,

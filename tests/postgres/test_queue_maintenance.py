@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Awaitable, Callable
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Identifier
@@ -13,8 +14,16 @@ from gateway.send_queue.claim_cursor import ClaimCursor
 from gateway.send_queue.enqueue import QueueLimits
 from gateway.send_queue.enqueue_request import IdempotencyKey
 from gateway.send_queue.maintenance import QueueMaintenance
-from gateway.send_queue.outcome import Failed
-from tests.fixtures.queue import Node, add_instances, rows, running_node, taken
+from gateway.send_queue.outcome import Failed, Sent
+from gateway.sessions.provider import Receipt
+from tests.fixtures.queue import (
+    Node,
+    add_instances,
+    blocked_sessions,
+    rows,
+    running_node,
+    taken,
+)
 
 _MANY = 30_000
 
@@ -57,10 +66,10 @@ async def test_expired_month_is_dropped_with_its_ids(
     (days,) = await rows(operator, "select now()::date - date '2020-02-15'")
 
     async with running_node(database_url) as node:
-        await HistoryPartitions(node.database, retention_days=days).maintain()
+        await HistoryPartitions(node.database, Clock(), retention_days=days).maintain()
         left = await rows(operator, "select distinct left(message_id, 7) from message_ids")
         in_history = await rows(operator, "select count(*) from messages")
-        await HistoryPartitions(node.database, retention_days=0).maintain()
+        await HistoryPartitions(node.database, Clock(), retention_days=0).maintain()
         after_keeping_all = await rows(operator, "select count(*) from messages")
 
     assert left == ["2020-02"]
@@ -81,9 +90,9 @@ async def test_group_receipts_go_with_the_month_of_their_message(
     (days,) = await rows(operator, "select now()::date - date '2020-02-15'")
 
     async with running_node(database_url) as node:
-        await HistoryPartitions(node.database, retention_days=0).maintain()
+        await HistoryPartitions(node.database, Clock(), retention_days=0).maintain()
         before = await rows(operator, "select count(*) from message_receipts")
-        await HistoryPartitions(node.database, retention_days=days).maintain()
+        await HistoryPartitions(node.database, Clock(), retention_days=days).maintain()
 
     assert before == [10_000]
     assert await rows(
@@ -92,23 +101,92 @@ async def test_group_receipts_go_with_the_month_of_their_message(
     ) == [("2020-02", 5_000)]
 
 
+class PausesOf(Clock):
+    """Runs something in each pause, which takes no time else."""
+
+    def __init__(self, in_pause: Callable[[int], Awaitable[None]]) -> None:
+        self._in_pause, self.pauses = in_pause, 0
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses += 1
+        await self._in_pause(self.pauses)
+
+
 async def test_reader_of_history_postpones_a_drop(
     database_url: str, operator: AsyncConnection
 ) -> None:
     (instance,) = await add_instances(operator, 1)
     await add_past(operator, "2020-01-01", instance.id, 1)
+
+    async def nothing(_pause: int) -> None:
+        return
+
+    async with (
+        running_node(database_url) as node,
+        await AsyncConnection.connect(database_url) as reader,
+    ):
+        partitions = HistoryPartitions(node.database, PausesOf(nothing), retention_days=365)
+        await reader.execute("select count(*) from messages")
+        await partitions.maintain()
+        while_read = await rows(operator, "select to_regclass('messages_2020_01') is not null")
+        await reader.rollback()
+        await partitions.maintain()
+
+    assert while_read == [True]
+    assert await rows(operator, "select to_regclass('messages_2020_01') is null") == [True]
+
+
+async def test_drop_that_waits_for_a_reader_lets_sends_be_recorded(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    (instance,) = await add_instances(operator, 1)
+    await add_past(operator, "2020-01-01", instance.id, 1)
+    recorded: list[int] = []
     async with (
         running_node(database_url) as node,
         await AsyncConnection.connect(database_url) as reader,
     ):
         await reader.execute("select count(*) from messages")
-        await HistoryPartitions(node.database, retention_days=365).maintain()
-        while_read = await rows(operator, "select to_regclass('messages_2020_01') is not null")
-        await reader.rollback()
-        await HistoryPartitions(node.database, retention_days=365).maintain()
 
-    assert while_read == [True]
+        async def record(pause: int) -> None:
+            recorded.append(await blocked_sessions(operator))
+            await node.enqueue(instance, f"{pause}")
+            claimed = await node.claim(ClaimCursor(instance.id, 1))
+            assert await node.starter.start(claimed)
+            await node.recorder.record(claimed, Sent(Receipt(claimed.message_id)))
+            if pause == 3:
+                await reader.rollback()
+
+        clock = PausesOf(record)
+        await HistoryPartitions(node.database, clock, retention_days=365).maintain()
+
+    assert recorded == [0, 0, 0]
     assert await rows(operator, "select to_regclass('messages_2020_01') is null") == [True]
+    assert await rows(operator, "select count(*) from messages where status = 'sent'") == [3]
+
+
+async def test_reader_of_history_postpones_new_months(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    (month,) = await rows(
+        operator, "select to_char(now() + interval '2 months', '\"messages_\"YYYY_MM')"
+    )
+    await operator.execute(SQL("drop table {}").format(Identifier(month)))
+    async with (
+        running_node(database_url) as node,
+        await AsyncConnection.connect(database_url) as reader,
+    ):
+        await reader.execute("select count(*) from messages")
+
+        async def leave(pause: int) -> None:
+            if pause == 2:
+                await reader.rollback()
+
+        clock = PausesOf(leave)
+        await HistoryPartitions(node.database, clock, retention_days=0).maintain()
+
+    assert clock.pauses == 2
+    assert await rows(operator, "select to_regclass(%s) is not null", month) == [True]
 
 
 async def test_only_expired_dead_letters_and_keys_are_removed(

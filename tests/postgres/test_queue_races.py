@@ -46,6 +46,7 @@ from tests.fixtures.queue import (
     waiting_texts,
 )
 from tests.fixtures.service import until
+from tests.fixtures.users import SetClock
 
 Answer = TypeVar("Answer")
 
@@ -496,6 +497,27 @@ async def test_due_scheduled_message_precedes_later_accepted_ones(
         rest = await node.send_all(cursor)
 
     assert [text_of(claimed) for claimed in (first, *rest)] == ["2", "1", "3", "4"]
+
+
+async def test_missed_wake_ups_are_looked_for_at_the_interval_only(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    (instance,) = await add_instances(operator, 1)
+    clock, woken = SetClock(), list[str]()
+    async with running_node(database_url) as node:
+        await fill(node, instance, "1")
+        schedule = Schedule(
+            node.database, clock, node_id="a", wake=woken.extend, check_seconds=30.0
+        )
+        pauses = [await schedule.run_once()]
+        clock.advance(20.0)
+        pauses.append(await schedule.run_once())
+        before = list(woken)
+        clock.advance(10.0)
+        pauses.append(await schedule.run_once())
+
+    assert pauses == [30.0, 10.0, 30.0]
+    assert (before, woken) == ([instance.id], [instance.id] * 2)
 
 
 # --- Taking over -------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ QUEUE = {
     "offset": 0,
 }
 HISTORY = {
-    "phones": None,
     "status": None,
     "track_id": "order 7",
     "before": None,
@@ -29,6 +28,7 @@ HISTORY = {
     "to": None,
     "limit": 51,
 }
+HISTORY_OF_CHAT = {**HISTORY, "phones": ["7"]}
 
 
 FILL_QUEUE = """
@@ -67,8 +67,9 @@ async def indexes_of(
     [
         ("send_queue", "list_waiting", QUEUE, "message_queue"),
         ("history", "list_messages", HISTORY, "messages"),
+        ("history", "list_messages_of_chat", HISTORY_OF_CHAT, "messages"),
     ],
-    ids=["queue", "history"],
+    ids=["queue", "history", "history of a chat"],
 )
 async def test_reference_is_found_by_its_index(
     operator: AsyncConnection, file: str, name: str, parameters: dict[str, object], table: str
