@@ -8,8 +8,8 @@ its share never waits.
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -74,27 +74,31 @@ class AccountTurns:
         self._accounts: dict[str, _Account] = {}
         self._recent = recent or RecentAccounts(monotonic_seconds)
 
-    def of_other_kind(self) -> "AccountTurns":
-        """Returns turns with this share for another kind of work, which is company for this one."""
-        return AccountTurns(self._share, self._monotonic_seconds, self._recent)
+    def of_other_kind(self, share: Share | None = None) -> "AccountTurns":
+        """Returns turns for another kind of work, which is company for this one.
 
-    @asynccontextmanager
-    async def turn(self, account_id: str) -> AsyncIterator[None]:
+        They have *share*, or the same share as these.
+        """
+        return AccountTurns(share or self._share, self._monotonic_seconds, self._recent)
+
+    def turn(self, account_id: str) -> AbstractAsyncContextManager[None]:
         """Waits for a turn of the account, which ends with the block."""
-        if self._share == NO_LIMIT:
-            yield
-            return
-        account = self._accounts.setdefault(account_id, _Account())
+        return nullcontext() if self._share == NO_LIMIT else _Turn(self, account_id)
+
+    async def begin(self, account_id: str) -> None:
+        """Waits for a turn of the account, which lasts until `end`."""
+        account = self._accounts.get(account_id)
+        if account is None:
+            account = self._accounts[account_id] = _Account()
         self.note(account_id)
         if account.waiting or self._is_full(account_id, account):
             await self._wait(account_id, account)
         else:
             account.in_work += 1
-        try:
-            yield
-        finally:
-            self.note(account_id)
-            self._end(account_id, account)
+
+    def end(self, account_id: str) -> None:
+        self.note(account_id)
+        self._end(account_id, self._accounts[account_id])
 
     async def _wait(self, account_id: str, account: _Account) -> None:
         mine = asyncio.get_running_loop().create_future()
@@ -135,3 +139,19 @@ class AccountTurns:
         return any(
             len(names) > (account_id in names) for names in (self._accounts, self._recent.names())
         )
+
+
+class _Turn:
+    """A turn that ends with a block."""
+
+    # A class instead of a generator, because each send has two.
+    __slots__ = ("_account_id", "_turns")
+
+    def __init__(self, turns: AccountTurns, account_id: str) -> None:
+        self._turns, self._account_id = turns, account_id
+
+    async def __aenter__(self) -> None:
+        await self._turns.begin(self._account_id)
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._turns.end(self._account_id)

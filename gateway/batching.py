@@ -4,7 +4,8 @@ A flush starts as soon as the one before has ended, and a single item is flushed
 load, items collect while a flush is in flight. A batch with an interval also lets items collect
 until so long after the begin of the last flush; where items are rare, and where they are many
 anyway, none waits for that. A submitter that takes a turn of its account awaits `due` before, so
-that it has no turn while items collect.
+that it has no turn while items collect. A batch that gathers lets those join that are about to be
+submitted.
 """
 
 import asyncio
@@ -28,6 +29,9 @@ _NO_PROGRESS_SECONDS = 0.01
 _MANY_ITEMS: Final = 10
 """A flush of so many needs no interval: a longer one would only delay them."""
 
+_IDLE_TURNS: Final = 3
+"""An answer is written in one turn, its client's next request read in another, begun in a third."""
+
 
 @dataclass(slots=True)
 class _Submitted(Generic[Item, Answer]):
@@ -49,6 +53,7 @@ class Batch(Generic[Item, Answer]):
         *,
         max_size: int = 500,
         interval_seconds: float = 0.0,
+        gathers: int = 0,
     ) -> None:
         """Prepares the batch.
 
@@ -56,9 +61,12 @@ class Batch(Generic[Item, Answer]):
             flush: handles the items.
             max_size: of a flush.
             interval_seconds: from the begin of a flush of few items to that of the next one.
+            gathers: how many items a flush waits for, as long as the event loop is busy with tasks
+                that submit some.
         """
         self._flush, self._max_size = flush, max_size
         self._interval_seconds, self._next_at = interval_seconds, 0.0
+        self._gathers = gathers
         self._hurried, self._due = asyncio.Event(), asyncio.Event()
         self._due_timer: asyncio.TimerHandle | None = None
         self._waiting: deque[_Submitted[Item, Answer]] = deque()
@@ -103,6 +111,7 @@ class Batch(Generic[Item, Answer]):
                 while self._waiting:
                     if self._interval_seconds:
                         await self._let_items_collect()
+                    await self._gather()
                     if not await self._flush_once():
                         await asyncio.sleep(_NO_PROGRESS_SECONDS)
 
@@ -119,6 +128,18 @@ class Batch(Generic[Item, Answer]):
         self._hurried.clear()
         many = len(self._waiting) >= _MANY_ITEMS
         self._next_at = loop.time() + (0.0 if many else self._interval_seconds)
+
+    async def _gather(self) -> None:
+        """Returns when there are enough items, or a few turns of the event loop brought none.
+
+        Without this, a flush that ends at once is followed by one of the few items that came
+        meanwhile, while most submitters have yet to act on their answers.
+        """
+        seen, idle_turns = 0, 0
+        while len(self._waiting) < self._gathers and idle_turns < _IDLE_TURNS:
+            idle_turns = idle_turns + 1 if len(self._waiting) == seen else 0
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _flush_once(self) -> bool:
         """Says whether any item got its answer."""

@@ -216,7 +216,7 @@ class SendingEndpoint(Endpoint):
     ) -> Queued:
         """Returns the message with its ids, once it is in the queue."""
         instance, message = draft.instance, draft.message
-        async with services.turns.turn(instance.account_id):
+        async with services.enqueue_turns.turn(instance.account_id):
             queued = await services.enqueuer.enqueue(instance, message, idempotency=idempotency)
         services.metrics.queued(message.kind(), instance.id)
         request.scope["queue_id"] = queued.zaap_id
@@ -321,7 +321,7 @@ async def _accept_for_list(
 
     None if the gateway has no such list.
     """
-    async with services.turns.turn(instance.account_id):
+    async with services.enqueue_turns.turn(instance.account_id):
         results = await services.broadcasts.enqueue(instance, message, idempotency=idempotency)
     if results is None:
         return None

@@ -6,6 +6,7 @@ that was accepted before its limit was declared can still be sent.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -96,13 +97,19 @@ def rule(path: str, requirement: str, holds: Callable[[Any], bool]) -> Limit:
     return Limit(path, requirement, holds, whole=True)
 
 
+@cache
+def _spelled(name: str) -> str:
+    """Returns a field's name as callers spell it; each accepted message asks for some."""
+    return to_camel(name)
+
+
 def _values(value: Any, parts: list[str], place: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - a field may hold anything
     if not parts:
         yield place, value
         return
     name, each = parts[0].removesuffix(_EACH), parts[0].endswith(_EACH)
     inner = getattr(value, name)
-    here = f"{place}.{to_camel(name)}" if place else to_camel(name)
+    here = f"{place}.{_spelled(name)}" if place else _spelled(name)
     if not each:
         yield from _values(inner, parts[1:], here)
         return

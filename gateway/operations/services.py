@@ -53,6 +53,8 @@ class Services:
     stream: Stream
     base_urls: BaseUrls
     turns: AccountTurns
+    enqueue_turns: AccountTurns
+    """Turns of messages that wait to be committed."""
     broadcasts: Broadcasts
     sign_in: SignIn
     system: SystemState

@@ -37,6 +37,8 @@ from gateway.send_queue.broadcasts import Broadcasts
 from gateway.settings.account_section import AccountLimits
 from gateway.settings.link_section import LinkSection
 
+_MIN_ENQUEUES_ALONE = 64
+
 
 def build_services(
     node: NodeContext,
@@ -125,11 +127,21 @@ def build_services(
         callbacks.stream,
         node.base_urls,
         turns,
+        turns.of_other_kind(_share_of_enqueues(limits)),
         Broadcasts(node.database, queue.enqueuer),
         build_sign_in(node.database, node.vault, node.clock, audit),
         build_system(node, overview, audit, executors),
         PhoneLinkPage(links, node.instances, sessions.router, node.clock),
     )
+
+
+def _share_of_enqueues(limits: AccountLimits) -> Share:
+    """Returns the share of messages that wait to be committed, which are many for one account.
+
+    One statement commits all that wait, and most of what it costs does not grow with their number.
+    """
+    alone = limits.max_in_work and max(limits.max_in_work, _MIN_ENQUEUES_ALONE)
+    return Share(alone, limits.max_in_work_beside_others)
 
 
 def _start_wrong_phones(node: NodeContext, sessions: Sessions, audit: Audit) -> None:

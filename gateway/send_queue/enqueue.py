@@ -51,6 +51,7 @@ _FLUSH_SHARE = 0.6
 _REFUSED_PAUSE_SECONDS = 0.25
 _MIN_LOOK_UP_SECONDS = 0.5
 _FLUSHES_UNTIL_CHECK = 50
+_GATHERED = 32  # with 64, 4 % cheaper, but p99 is a third higher: nothing overlaps a flush
 _Answers = Sequence[Queued | Exception | NextFlush]
 _ACCEPTED = "accepted"
 _STORED = (_ACCEPTED, "replayed")  # admission results of messages that the queue has
@@ -102,7 +103,7 @@ class Enqueuer:
         self._new_uuid = new_uuid
         self._traffic = traffic or TrafficCounts(clock)
         self._flush_database = database.within(_FLUSH_SHARE * database.statement_seconds)
-        self._batch = Batch[EnqueueRequest, Queued](self._flush)
+        self._batch = Batch[EnqueueRequest, Queued](self._flush, gathers=_GATHERED)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)

@@ -102,7 +102,8 @@ class AccountSection(SettingsSection):
         ge=0,
         validation_alias="GATEWAY_ACCOUNT_MAX_IN_WORK",
         description="Requests of an account that each node works on at once; those that wait for "
-        "WhatsApp or another server do not count, further ones wait; 0 sets no limit",
+        "WhatsApp or another server do not count, and messages that wait to be committed may be as "
+        "many again, or 64; further ones wait; 0 sets no limit",
     )
     max_in_work_beside_others: int = Field(
         2,

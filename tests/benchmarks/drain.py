@@ -23,7 +23,9 @@ from gateway.contract.send import OutgoingMessage
 from gateway.runtime.gc_tuning import freeze_startup_objects
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Receipt, ReportedEvent
+from tests.benchmarks.figures import operator_of
 from tests.benchmarks.harness import Rounds, add_instances, dsn, fresh_database, main, say
+from tests.benchmarks.measured import Meter
 from tests.fixtures.queue import Node, new_node
 
 _HERE = Path(__file__).parent
@@ -99,6 +101,21 @@ async def running(node: Node) -> AsyncIterator[None]:
         await asyncio.gather(*tasks)
 
 
+@asynccontextmanager
+async def cost_shown(url: str, messages: int) -> AsyncIterator[None]:
+    """Says what the block costs: of this process, and of Postgres."""
+    async with operator_of(url) as operator:
+        meter = Meter(operator, [])
+        before, python_before = await meter.read(), time.process_time()
+        yield
+        python = (time.process_time() - python_before) / messages * 1e6
+        postgres = (await meter.read()).since(before).postgres / messages * 1e6
+    say(
+        f"  gateway: Python {python:.0f} + Postgres {postgres:.0f} = {python + postgres:.0f} us of"
+        " processor time per message (aim 250)"
+    )
+
+
 async def drain_ours(server_url: str, lines: int, each: int) -> float:
     async with fresh_database(server_url) as url:
         await fill(url, lines, each)
@@ -113,10 +130,11 @@ async def drain_ours(server_url: str, lines: int, each: int) -> float:
                     await list_instances(node.database, InstanceFilter()), wakeups, strict=True
                 )
             ]
-            began = time.perf_counter()
-            tasks = [asyncio.create_task(worker.run_until(leaving)) for worker in workers]
-            await _until_empty(url)
-            taken = time.perf_counter() - began
+            async with cost_shown(url, lines * each):
+                began = time.perf_counter()
+                tasks = [asyncio.create_task(worker.run_until(leaving)) for worker in workers]
+                await _until_empty(url)
+                taken = time.perf_counter() - began
             leaving.set()
             for wakeup in wakeups:
                 wakeup.set()

@@ -167,10 +167,12 @@ async def pgbench(url: str, script: Path) -> float:
 
 @dataclass
 class Costs:
-    """Milliseconds of processor time for each accepted message, of the gateway and of Postgres."""
+    """Microseconds of processor time for each accepted message, of the gateway and of Postgres."""
 
     meter: Meter
-    milliseconds: list[float] = field(default_factory=list)
+    gateway: list[float] = field(default_factory=list)
+    postgres: list[float] = field(default_factory=list)
+    messages_per_commit: list[float] = field(default_factory=list)
 
     async def of(self, port: int, instance_ids: list[str]) -> dict[str, float]:
         before = await self.meter.read()
@@ -178,14 +180,20 @@ class Costs:
         used = (await self.meter.read()).since(before)
         assert not result["refused"], result
         accepted = result["rate"] * _SECONDS
-        self.milliseconds.append((used.gateway + used.postgres) / accepted * 1_000)
+        self.gateway.append(used.gateway / accepted * 1e6)
+        self.postgres.append(used.postgres / accepted * 1e6)
+        self.messages_per_commit.append(accepted / used.commits)
         return result
 
     def show(self, name: str) -> None:
-        per_second = statistics.median(1_000 / each for each in self.milliseconds)
+        sums = [sum(each) for each in zip(self.gateway, self.postgres, strict=True)]
         say(
-            f"  {name}: {statistics.median(self.milliseconds):.3f} ms of processor time per message"
-            f" (aim 0.2), {per_second:,.0f} accepted per second of processor time"
+            f"  {name}: {statistics.median(sums):.0f} us of processor time per message (aim 200):"
+            f" gateway {statistics.median(self.gateway):.0f}"
+            f" + Postgres {statistics.median(self.postgres):.0f};"
+            f" {statistics.median(self.messages_per_commit):.0f} messages per commit;"
+            f" {statistics.median(1e6 / each for each in sums):,.0f} accepted per second of"
+            " processor time"
         )
 
 

@@ -292,3 +292,33 @@ async def test_postponed_item_for_at_once_waits_for_no_interval() -> None:
         assert await asyncio.gather(*items) == ["a", "b"]
 
     assert flushes.batches == [["a", "b"], ["b"]]
+
+
+async def test_flush_gathers_items_of_tasks_that_are_about_to_submit() -> None:
+    flushes = Flushes()
+    batch = Batch[str, str](flushes, gathers=10)
+
+    async def submit_after(turns_before: int, item: str) -> str:
+        await turns(turns_before)
+        return await batch.submit(item)
+
+    async with running(batch):
+        answers = await asyncio.gather(*(submit_after(2 * n, "abc"[n]) for n in range(3)))
+
+    assert flushes.batches == [["a", "b", "c"]]
+    assert answers == ["A", "B", "C"]
+
+
+async def test_flush_that_has_gathered_enough_begins_while_more_items_come() -> None:
+    flushes = Flushes()
+    flushes.may_answer.clear()
+    batch = Batch[str, str](flushes, gathers=2)
+
+    async with running(batch):
+        items = [batch.submit("a"), batch.submit("b")]
+        await flushes.begun.wait()
+        items.append(batch.submit("c"))
+        flushes.may_answer.set()
+        assert await asyncio.gather(*items) == ["A", "B", "C"]
+
+    assert flushes.batches == [["a", "b"], ["c"]]

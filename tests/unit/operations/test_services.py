@@ -76,6 +76,7 @@ def services(audit: RecordedAudit, *executors: OperationExecutor) -> Services:
         stream=unused,
         base_urls=unused,
         turns=AccountTurns(Share(1, 1)),
+        enqueue_turns=AccountTurns(),
         broadcasts=unused,
         sign_in=unused,
         system=unused,
