@@ -62,6 +62,9 @@ class SteadySession:
             return dict.fromkeys(operation.phones)
         raise NotSupported
 
+    async def check_health(self) -> None:
+        pass
+
     async def events(self) -> AsyncIterator[ReportedEvent]:
         while event := await self._events.get():
             yield ReportedEvent(event, f"{id(self)}-{next(self._ids)}", _nothing_to_delete)
