@@ -29,6 +29,7 @@ class DueTimes:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._due_at = float("-inf")
+        self._skipped: SkippedQueues | None = None
 
     def drop(self) -> None:
         """Reads again next time: a queue may be due before the time that is known."""
@@ -36,12 +37,13 @@ class DueTimes:
 
     async def seconds(self, skipped: SkippedQueues) -> float:
         """Returns how long nothing but *skipped* is due for certain, at most some seconds."""
+        if skipped != self._skipped:
+            self._skipped = skipped
+            self.drop()  # the time that is known holds for other queues
         now = self._clock.monotonic_seconds()
-        if skipped:
-            self.drop()  # the answer holds for these queues only
-            return await self._read(skipped, _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS)
         if now >= self._due_at:
-            seconds = await self._read(skipped, _MAX_PAUSE_SECONDS)
+            limit = _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS if skipped else _MAX_PAUSE_SECONDS
+            seconds = await self._read(skipped, limit)
             self._due_at = now + seconds
             return seconds
         return self._due_at - now
