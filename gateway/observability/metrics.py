@@ -217,6 +217,9 @@ class Metrics:
             buckets=_LOOP_SECONDS,
             registry=registry,
         )
+        self._tasks = Gauge(
+            "event_loop_tasks", "Tasks of the event loop that are not done.", registry=registry
+        )
 
     def queued(self, kind: str, instance_id: str) -> None:
         _counter(self._queued, kind, *self._own(instance_id)).inc()
@@ -296,6 +299,7 @@ class Metrics:
 
     async def render(self) -> bytes:
         """Renders the metrics page, in a thread because many labels take seconds."""
+        self._tasks.set(len(asyncio.all_tasks()))
         return await asyncio.to_thread(generate_latest, self.registry)
 
     def _own(self, instance_id: str) -> tuple[str, ...]:

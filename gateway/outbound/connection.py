@@ -174,6 +174,8 @@ class HttpConnection:
 
     def close(self) -> None:
         """Closes the connection at once."""
+        if self._parser:
+            self._parser.release()
         self._stream.abort()
 
     async def _slow_down(self, count: int) -> None:

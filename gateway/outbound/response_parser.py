@@ -49,13 +49,14 @@ class ResponseParser:
 
     def __init__(self, limits: ResponseLimits) -> None:
         self._limits = limits
-        self._parser = httptools.HttpResponseParser(self)
+        parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = parser
         self._content: list[bytes] = []
         self._framing_bytes = self._content_bytes = 0
         self._header_lines = self._informational = 0
         self._keeps_alive = self._has_surplus = self._is_broken = False
         # Old servers write header lines so, and there is no second parser to disagree with.
-        self._parser.set_dangerous_leniencies(
+        parser.set_dangerous_leniencies(
             lenient_optional_cr_before_lf=True,
             lenient_chunked_length=True,
             lenient_spaces_after_chunk_size=True,
@@ -74,6 +75,9 @@ class ResponseParser:
             ExcessiveResponse: the answer exceeds a limit.
             MalformedResponse: it is not HTTP.
         """
+        if self._parser is None:
+            self._has_surplus = True
+            return b""
         had_head = self.status != 0
         try:
             self._parser.feed_data(data)
@@ -89,7 +93,16 @@ class ResponseParser:
         content = b"".join(self._content)
         self._content.clear()
         self._count(len(data), len(content))
+        if self.complete:
+            self.release()
         return content
+
+    def release(self) -> None:
+        """Reads no more: the parser in C refers to this one, so each would keep the other.
+
+        Left to the garbage collector, the pairs of many callbacks take megabytes until it runs.
+        """
+        self._parser = None
 
     def check(self) -> None:
         """Raises MalformedResponse if what followed the head was broken."""
@@ -110,6 +123,7 @@ class ResponseParser:
         if names & {b"content-length", b"transfer-encoding"}:
             raise ConnectionLost("closed the connection within its answer")
         self.complete = True
+        self.release()
 
     def keeps_alive(self) -> bool:
         """Returns whether the connection can carry another request after this answer."""
@@ -144,6 +158,7 @@ class ResponseParser:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        assert self._parser is not None
         status = self._parser.get_status_code()
         if status >= HTTPStatus.OK:
             self.status = self.status or status
@@ -163,4 +178,5 @@ class ResponseParser:
 
     def on_message_complete(self) -> None:
         if self.status and not self.complete:
+            assert self._parser is not None
             self.complete, self._keeps_alive = True, self._parser.should_keep_alive()

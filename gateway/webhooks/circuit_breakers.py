@@ -66,6 +66,11 @@ class CircuitBreakers:
         self._breakers: dict[str, _Breaker] = {}
         self._accounts = Counter[str]()
 
+    @property
+    def max_in_flight(self) -> int:
+        """Requests in flight to one receiver at most."""
+        return self._limits.max_in_flight
+
     def enter(self, receiver: str) -> bool:
         """Returns whether one request may be posted now; if so, `leave` must follow."""
         if self._is_full(account_of(receiver)):

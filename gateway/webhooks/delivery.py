@@ -23,12 +23,8 @@ from gateway.periodic_loop import PeriodicLoop
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.circuit_breakers import CircuitBreakers
 from gateway.webhooks.claimed_callback import ClaimedCallback
-from gateway.webhooks.deliveries_in_flight import DeliveriesInFlight
-from gateway.webhooks.delivery_recorder import (
-    DeliveryRecorder,
-    PostAttempt,
-    QueueProgress,
-)
+from gateway.webhooks.deliveries_in_flight import DeliveriesInFlight, SkippedQueues
+from gateway.webhooks.delivery_recorder import DeliveryRecorder, PostAttempt, QueueProgress
 from gateway.webhooks.due_times import DueTimes
 from gateway.webhooks.posting import DeliveryResult, Poster, target_of
 
@@ -91,7 +87,10 @@ class Delivery:
         self._loop = PeriodicLoop("webhooks", self._deliver_due, clock)
         self._deliveries: asyncio.TaskGroup | None = None
         self._in_flight = DeliveriesInFlight(
-            limits.in_flight, is_shared=self._turns.is_shared, on_freed=self._loop.wake
+            limits.in_flight,
+            max_per_source=breakers.max_in_flight,
+            is_shared=self._turns.is_shared,
+            on_freed=self._loop.wake,
         )
         self._stopping = False
         self._delete_empty_at = 0.0
@@ -115,17 +114,16 @@ class Delivery:
         free = self._in_flight.count_free()
         if free <= 0:
             return _MAX_PAUSE_SECONDS  # a delivery that ends wakes the loop
-        blocked = self._breakers.blocked()
-        full_accounts = self._breakers.full_accounts() + self._in_flight.full_accounts()
+        skipped = self._in_flight.skipped(self._breakers)
         self._metrics.blocked_receivers.set(self._breakers.count_open())
-        claimed = await self._claim(free, blocked, full_accounts)
+        claimed = await self._claim(free, skipped)
         if claimed < _MANY_QUEUES:  # more callbacks share the next claim
             self._claim_at = self._clock.monotonic_seconds() + self._claim_interval_seconds
         if claimed == free or self._loop.is_woken:
             return 0.0
-        return await self._due_times.seconds(blocked, full_accounts)
+        return await self._due_times.seconds(skipped)
 
-    async def _claim(self, max_count: int, blocked: list[str], full_accounts: list[str]) -> int:
+    async def _claim(self, max_count: int, skipped: SkippedQueues) -> int:
         """Returns how many queues were claimed."""
         claim_id = self._new_uuid()
         try:
@@ -137,8 +135,10 @@ class Delivery:
                 claim_seconds=self._limits.claim_seconds,
                 claim_id=claim_id,
                 node_id=self._node_id,
-                blocked=blocked,
-                full_accounts=full_accounts,
+                max_per_source=self._breakers.max_in_flight,
+                blocked=skipped.blocked,
+                full_accounts=skipped.full_accounts,
+                full_sources=skipped.full_sources,
             )
         except DatabaseUnavailable:
             lapses_at = self._clock.monotonic_seconds() + self._limits.claim_seconds
@@ -148,7 +148,7 @@ class Delivery:
         queues = [list(queue) for _, queue in groupby(rows, key=lambda row: row.queue)]
         for queue in queues:
             task = self._deliveries.create_task(self._deliver(queue, claim_id))
-            self._in_flight.add(task, queue[0].account_id)
+            self._in_flight.add(task, queue[0].account_id, queue[0].queue)
         return len(queues)
 
     async def _maintain(self) -> None:
@@ -185,6 +185,9 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - the claim lapses, and the queue is due again
             report_error(error, component="webhooks", instance_id=queue[0].instance_id)
             return
+        finally:
+            is_down = self._breakers.is_down(queue[0].receiver)
+            self._in_flight.posted(queue[0].queue, is_down=is_down)
         await self._recorder.due()
         async with self._turns.turn(queue[0].account_id):
             has_more = await self._recorder.finish(progress)

@@ -6,6 +6,7 @@ from gateway.bounds import clamp
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.webhooks.deliveries_in_flight import SkippedQueues
 
 _NEXT_DUE = query("webhooks", "next_due")
 
@@ -28,28 +29,32 @@ class DueTimes:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._due_at = float("-inf")
+        self._skipped: SkippedQueues | None = None
 
     def drop(self) -> None:
         """Reads again next time: a queue may be due before the time that is known."""
         self._due_at = float("-inf")
 
-    async def seconds(self, blocked: list[str], full_accounts: list[str]) -> float:
-        """Returns how long nothing is due for certain, at most some seconds."""
+    async def seconds(self, skipped: SkippedQueues) -> float:
+        """Returns how long nothing but *skipped* is due for certain, at most some seconds."""
+        if skipped != self._skipped:
+            self._skipped = skipped
+            self.drop()  # the time that is known holds for other queues
         now = self._clock.monotonic_seconds()
-        if blocked or full_accounts:
-            # The answer holds for these receivers and accounts only.
-            self.drop()
-            limit = _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS
-            return await self._read(blocked, full_accounts, limit)
         if now >= self._due_at:
-            seconds = await self._read(blocked, full_accounts, _MAX_PAUSE_SECONDS)
+            limit = _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS if skipped else _MAX_PAUSE_SECONDS
+            seconds = await self._read(skipped, limit)
             self._due_at = now + seconds
             return seconds
         return self._due_at - now
 
-    async def _read(self, blocked: list[str], full_accounts: list[str], limit: float) -> float:
+    async def _read(self, skipped: SkippedQueues, limit: float) -> float:
         due = await self._database.fetch_one(
-            _NextDue, _NEXT_DUE, blocked=blocked, full_accounts=full_accounts
+            _NextDue,
+            _NEXT_DUE,
+            blocked=skipped.blocked,
+            full_accounts=skipped.full_accounts,
+            full_sources=skipped.full_sources,
         )
         if due is None or due.seconds is None:
             return limit

@@ -14,9 +14,10 @@ select enqueue_callbacks_v2(
 
 -- name: claim_delivery_queues
 -- Claims delivery queues that are due and returns the oldest callbacks of each.
-select * from claim_delivery_queues_v1(
+select * from claim_delivery_queues_v2(
     %(max_count)s::int, %(per_queue)s::int, %(claim_seconds)s::double precision, %(claim_id)s::uuid,
-    %(node_id)s::text, %(blocked)s::text[], %(full_accounts)s::text[]
+    %(node_id)s::text, %(blocked)s::text[], %(full_accounts)s::text[], %(max_per_source)s::int,
+    %(full_sources)s::text[]
 );
 
 -- name: finish_delivery_queues
@@ -160,6 +161,10 @@ where due_at is not null and (address is null or address <> all(%(blocked)s::tex
       or instance_id not in (
           select i.id from instances i where i.account_id = any(%(full_accounts)s::text[])
       )
+  )
+  and (
+      cardinality(%(full_sources)s::text[]) = 0
+      or webhook_id::text || ' ' || instance_id <> all(%(full_sources)s::text[])
   );
 
 -- name: delete_empty_delivery_queues

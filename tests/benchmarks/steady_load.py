@@ -42,6 +42,10 @@ class Caller(asyncio.Protocol):
         self._transport.write(request)
         return await self.answer
 
+    @property
+    def is_closed(self) -> bool:
+        return self._transport.is_closing()
+
     def close(self) -> None:
         self._transport.close()
 

@@ -1,15 +1,16 @@
-"""A claim of a delivery queue does not read callbacks that another claim has just finished."""
+"""A claim takes few queues of a source, and no callbacks that another claim just finished."""
 
 import asyncio
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 
 from psycopg import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.webhooks.claimed_callback import ClaimedCallback
+from gateway.webhooks.claimed_callback import OWN_WEBHOOKS, ClaimedCallback
 from gateway.webhooks.delivery_recorder import DeliveryRecorder, QueueProgress
 from tests.fixtures.delivery import add_instances_with_webhooks, enqueue
 from tests.fixtures.patience import PATIENCE_SECONDS
@@ -19,7 +20,13 @@ _CLAIM = query("webhooks", "claim_delivery_queues")
 _CALLBACKS, _NODES = 400, 6
 
 
-async def claim(database: Database, claim_id: uuid.UUID) -> list[ClaimedCallback]:
+async def claim(
+    database: Database,
+    claim_id: uuid.UUID,
+    *,
+    max_per_source: int = 10,
+    full_sources: Sequence[str] = (),
+) -> list[ClaimedCallback]:
     return await database.fetch_all(
         ClaimedCallback,
         _CLAIM,
@@ -30,6 +37,8 @@ async def claim(database: Database, claim_id: uuid.UUID) -> list[ClaimedCallback
         node_id="a",
         blocked=[],
         full_accounts=[],
+        max_per_source=max_per_source,
+        full_sources=list(full_sources),
     )
 
 
@@ -66,3 +75,21 @@ async def test_nodes_that_claim_and_finish_one_queue_get_each_callback_once(
 
     assert set(claimed.values()) == {1}
     assert await rows(operator, "select count(*) from webhook_outbox") == [0]
+
+
+async def test_claim_takes_few_queues_of_each_source_and_none_of_a_full_one(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    many, few, full = await add_instances_with_webhooks(operator, 3, "http://127.0.0.1:1/")
+    for n in range(9):
+        await enqueue(operator, full, [n], chat=f"full-{n}")
+        await enqueue(operator, many, [n], chat=f"many-{n}")
+    await enqueue(operator, few, [0], chat="few")
+    database = Database(database_url, min_size=1, max_size=1)
+    await database.open()
+    claimed = await claim(
+        database, uuid.uuid4(), max_per_source=3, full_sources=[f"{OWN_WEBHOOKS} {full.id}"]
+    )
+    await database.pool.close()
+
+    assert {c.chat for c in claimed} == {"many-0", "many-1", "many-2", "few"}

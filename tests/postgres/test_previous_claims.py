@@ -21,6 +21,8 @@ _LATE = {
     "claim_seconds": 60.0,
     "blocked": [],
     "full_accounts": [],
+    "max_per_source": 10,
+    "full_sources": [],
 }
 _SLOW_CHAT, _CHAT = "5511900000001", "5511900000002"
 

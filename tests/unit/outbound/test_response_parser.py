@@ -1,5 +1,6 @@
 """Answers are parsed in slices, and one that costs more than its content may is refused."""
 
+import weakref
 from http import HTTPStatus
 
 import pytest
@@ -136,3 +137,13 @@ def test_parser_does_not_keep_alive_where_the_server_says_so() -> None:
     parser, _ = parse(OK + b"Connection: close\r\nContent-Length: 2\r\n\r\nok")
     assert parser.complete
     assert not parser.keeps_alive()
+
+
+@pytest.mark.parametrize("answer", [OK + b"Content-Length: 2\r\n\r\nok", OK + b"\r\nok"])
+def test_parser_of_a_whole_answer_is_freed_without_the_garbage_collector(answer: bytes) -> None:
+    parser, _ = parse(answer)
+    parser.finish()
+    freed = weakref.ref(parser)
+    del parser
+
+    assert freed() is None
