@@ -255,7 +255,7 @@ async def administer(tour: Tour) -> None:
 
 async def restart(tour: Tour) -> None:
     await asyncio.to_thread(tour.gateway.stop)
-    tour.gateway.start()
+    await asyncio.to_thread(tour.gateway.start)
     await tour.gateway.ready()
 
 
