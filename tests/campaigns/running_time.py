@@ -18,10 +18,12 @@ class RunningTime:
 
     def __init__(self) -> None:
         self._stood_seconds = 0.0
+        self._ticked_at = _loop_time()
 
     def now(self) -> float:
         """Returns seconds since an arbitrary moment."""
-        return asyncio.get_running_loop().time() - self._stood_seconds
+        self._note()
+        return self._ticked_at - self._stood_seconds
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["RunningTime"]:
@@ -33,8 +35,17 @@ class RunningTime:
 
     async def _tick(self) -> None:
         while True:
-            before = self.now()
             await asyncio.sleep(_TICK_SECONDS)
-            late = self.now() - before - _TICK_SECONDS
-            if late > _MAX_LATE_SECONDS:
-                self._stood_seconds += late
+            self._note()
+
+    def _note(self) -> None:
+        """Adds the time in which no tick came; whoever asks first afterwards finds it."""
+        now = _loop_time()
+        late = now - self._ticked_at - _TICK_SECONDS
+        if late > _MAX_LATE_SECONDS:
+            self._stood_seconds += late
+        self._ticked_at = now
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
