@@ -88,7 +88,18 @@ async def _vote(tour: Tour, asker: EngineLine, voter: EngineLine) -> None:
     await voter.post("/send-poll-vote", {"phone": asker.phone, **vote})
     # The asker knows the poll by its own id, which is not always that of WhatsApp.
     poll_id = sent["messageId"]
-    await _received(tour, lambda body: body.get("pollVote", {}).get("pollMessageId") == poll_id)
+    voted = await _received(
+        tour, lambda body: body.get("pollVote", {}).get("pollMessageId") == poll_id
+    )
+    assert voted["pollVote"]["options"] == [{"name": "yes"}]
+
+
+async def restart_engines(tour: Tour) -> None:
+    """Both engines open their sessions again, and write with keys that they read again."""
+    await tour.restart()
+    for line in _engines(tour).lines:
+        await _connected(tour, line)
+    await write_by_engines(tour)
 
 
 def _engines(tour: Tour) -> Engines:

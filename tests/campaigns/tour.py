@@ -139,6 +139,12 @@ class Tour:
     ) -> Seen:
         return await until(look, enough, seconds=seconds or self.patience_seconds)
 
+    async def restart(self) -> None:
+        """Stops the gateway, and returns once it is ready again."""
+        await asyncio.to_thread(self.gateway.stop)
+        await asyncio.to_thread(self.gateway.start)
+        await self.gateway.ready()
+
     async def posted(self, kind: str, *message_ids: str) -> None:
         """Returns once the receiver has a callback of this kind for each message."""
         wanted, read = set(message_ids), 0

@@ -57,7 +57,7 @@ async def send_poll_vote(outgoing: SendContext, message: SendPollVote) -> Receip
         sender=sender,
         options=[option.name for option in message.poll_vote],
     )
-    return await outgoing.deliver(message.phone, vote)
+    return await outgoing.deliver(chat, vote)
 
 
 @sends.handles(SendEvent)
@@ -70,7 +70,7 @@ async def send_edit_event(outgoing: SendContext, message: SendEditEvent) -> Rece
     edited = known(outgoing.attempt, message.event_message_id)
     addition = await _sealed(outgoing, edited, "Event Edit", "Message", _event(message.event))
     body = {"targetMessageKey": key_of(edited), "secretEncType": "EVENT_EDIT", **addition}
-    return await outgoing.deliver(message.phone, {"secretEncryptedMessage": body})
+    return await outgoing.deliver(_address_of(edited)[0], {"secretEncryptedMessage": body})
 
 
 @sends.handles(SendEventResponse)
@@ -79,7 +79,7 @@ async def send_event_response(outgoing: SendContext, message: SendEventResponse)
     answer = {"response": message.event_response, "timestampMS": time.time_ns() // 1_000_000}
     addition = await _sealed(outgoing, event, "Event Response", "EventResponseMessage", answer)
     body = {"eventCreationMessageKey": key_of(event), **addition}
-    return await outgoing.deliver(message.phone, {"encEventResponseMessage": body})
+    return await outgoing.deliver(_address_of(event)[0], {"encEventResponseMessage": body})
 
 
 def _event(event: GroupEvent) -> Fields:
@@ -117,7 +117,11 @@ async def _sealed(
 
 
 def _address_of(message: KnownMessage) -> tuple[str, str | None]:
-    """Returns chat and author in the form that WhatsApp used, on which encryption depends."""
+    """Returns chat and author in the form that WhatsApp used, on which encryption depends.
+
+    What is encrypted for the author goes to the chat in the same form: a reader takes the address
+    that it came from for the one that encrypted it.
+    """
     if message.provider_data is None:
         return jid_of(message.chat), jid_of(message.sender) if message.sender else None
     stored = orjson.loads(message.provider_data)
