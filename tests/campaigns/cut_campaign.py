@@ -89,7 +89,7 @@ class Campaign:
         self.connection.spare()
         what = f"{target} {cut.name}"
         if loss is None:
-            self.figures.not_cut.append(" ".join([what, *early]))
+            self._note(self.figures.not_cut, " ".join([what, *early]))
             await self._restore()
             return
         self.figures.targets.add(target)
@@ -98,9 +98,8 @@ class Campaign:
             await self._restore()
             await self._go_on(what)
         except TimeoutError:
-            self.figures.standing.append(
-                f"{self.time.now() - loss.at:.1f} s and longer after {what}"
-            )
+            seconds = self.time.now() - loss.at
+            self._note(self.figures.standing, f"{seconds:.1f} s and longer after {what}")
             return
         ended = self.time.now()
         before = self._seconds_of(loss.scene)
@@ -109,13 +108,19 @@ class Campaign:
             again = (await self._play(loss.scene)).seconds
             seconds = loss.seconds_until(ended, max(before, again))
             if seconds > self.limit_seconds:
-                self.figures.standing.append(
+                self._note(
+                    self.figures.standing,
                     f"{seconds:.1f} s after {what}; {loss.scene} without a cut: {again:.1f} s now, "
-                    f"{before:.1f} s before"
+                    f"{before:.1f} s before",
                 )
         self.figures.slowest_seconds = max(self.figures.slowest_seconds, seconds)
         if self.verbose:
             echo(f"{seconds:5.1f} s  {cut.name:9} {target}")
+
+    def _note(self, broken: list[str], what: str) -> None:
+        broken.append(what)
+        if self.verbose:
+            echo(f"BROKEN {what}")
 
     async def _lose(self, target: Target, cut: Cut, early: list[str]) -> _Loss | None:
         """Plays scenes until the connection is lost; delivers what was to be late.
