@@ -81,8 +81,8 @@ class CutPlan:
         """Returns the scenes to play, one after the other, until they run a statement.
 
         What the gateway does by itself runs in any scene that lasts long enough, and what runs at
-        its start may have run in a later scene. Other statements belong to the quickest scene;
-        what a route runs may be left over from the scene before.
+        its start may have run in a later scene: it starts again at last. Other statements belong to
+        the quickest scene; what a route runs may be left over from the scene before.
         """
         kinds = (False, True) if equipped else (False,)
         found = (self._scenes_with[alone].get(statement, ()) for alone in kinds)
@@ -93,4 +93,10 @@ class CutPlan:
         by_itself, at_start = (
             [scene for scene in scenes if scene == each] for each in (BY_ITSELF, AT_START)
         )
-        return [*by_itself, *quick, *at_start, *quick[:2]]
+        last = [*at_start, *quick[:2]] if at_start else self._after_start(quick)
+        return [*by_itself, *quick, *last]
+
+    def _after_start(self, quick: list[str]) -> list[str]:
+        """Returns scenes for what may run once after a start, while another scene was played."""
+        explored = self._seconds_of[True].keys() | self._seconds_of[False].keys()
+        return [each for each in (AT_START, *quick[:2], *[BY_ITSELF] * 3) if each in explored]
