@@ -70,7 +70,7 @@ async def send_edit_event(outgoing: SendContext, message: SendEditEvent) -> Rece
     edited = known(outgoing.attempt, message.event_message_id)
     addition = await _sealed(outgoing, edited, "Event Edit", "Message", _event(message.event))
     body = {"targetMessageKey": key_of(edited), "secretEncType": "EVENT_EDIT", **addition}
-    return await outgoing.deliver(_address_of(edited)[0], {"secretEncryptedMessage": body})
+    return await outgoing.deliver(message.phone, {"secretEncryptedMessage": body})
 
 
 @sends.handles(SendEventResponse)
@@ -79,7 +79,7 @@ async def send_event_response(outgoing: SendContext, message: SendEventResponse)
     answer = {"response": message.event_response, "timestampMS": time.time_ns() // 1_000_000}
     addition = await _sealed(outgoing, event, "Event Response", "EventResponseMessage", answer)
     body = {"eventCreationMessageKey": key_of(event), **addition}
-    return await outgoing.deliver(_address_of(event)[0], {"encEventResponseMessage": body})
+    return await outgoing.deliver(message.phone, {"encEventResponseMessage": body})
 
 
 def _event(event: GroupEvent) -> Fields:
