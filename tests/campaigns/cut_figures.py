@@ -42,6 +42,22 @@ class Figures:
     seen: AbstractSet[str] = frozenset()
     """The statements that the scenes run, and those that were cut after the loss of another one."""
 
+    def add(self, other: "Figures") -> None:
+        """Adds what another gateway of the same campaign counted."""
+        self.targets |= other.targets
+        self.cuts += other.cuts
+        self.accepted += other.accepted
+        self.lost += other.lost
+        self.standing += other.standing
+        self.out_of_order += other.out_of_order
+        self.repeated += other.repeated
+        self.untold += other.untold
+        self.repeated_callbacks += other.repeated_callbacks
+        self.errors += other.errors
+        self.not_cut += other.not_cut
+        self.slowest_seconds = max(self.slowest_seconds, other.slowest_seconds)
+        self.seen |= other.seen
+
     @property
     def broken(self) -> list[str]:
         return [

@@ -3,24 +3,32 @@
 For each statement, and for the commit of each transaction: before the server gets it, after the
 server ran it and before the answer, and so that the server runs it later than what follows. After
 each cut, two lines must send and report three messages each without help.
+
+Several gateways beside each other share the scenes and the statements; see `cut_plan`.
 """
 
 import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, connect
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Identifier
 
 from gateway.database.migrations import migrate
 from gateway.database.pool import Database
 from gateway.embedded_postgres.server import EmbeddedPostgres
 from tests.campaigns.cut_campaign import Campaign
 from tests.campaigns.cut_figures import Figures, missing
+from tests.campaigns.cut_plan import CutPlan
 from tests.campaigns.engine_scenes import linked_engines
+from tests.campaigns.message_scenes import send_by_kafka
+from tests.campaigns.running_time import RunningTime
 from tests.campaigns.scenes import ENGINE_SCENES, SCENES
 from tests.campaigns.tour import InsistentClient, Tour
 from tests.fixtures.kafka import add_topics, listening_broker, producing
@@ -33,39 +41,68 @@ from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 from tests.service.test_documented_routes import World
 from tests.service.test_kafka import CONSUME, OUT, PUBLISH, REFUSED, SCHEDULE, SEND, broker_settings
 
+GATEWAYS: Final = 3
+"""As many as keep two processors busy: a gateway mostly waits for periods and for its children."""
 LIMIT_SECONDS: Final = 10.0
 QUICK_MAINTENANCE: Final = "tests.campaigns.short_periods"
-SCENE_SECONDS: Final = 60.0
+SCENE_SECONDS: Final = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a campaign is played.
+
+    Attributes:
+        limit_seconds: after which a line counts as standing.
+        patience_seconds: how long a scene or a line that stands is waited for.
+        module: which starts the gateway.
+        verbose: prints each scene and each cut.
+    """
+
+    limit_seconds: float = LIMIT_SECONDS
+    patience_seconds: float = SCENE_SECONDS
+    module: str = QUICK_MAINTENANCE
+    verbose: bool = False
+
+
+DEFAULT_RULES: Final = Rules()
 
 
 @asynccontextmanager
 async def running_campaign(
-    folder: Path,
-    database_url: str,
-    *,
-    limit_seconds: float,
-    patience_seconds: float,
-    kafka: bool,
-    engines: bool,
-    module: str,
+    folder: Path, database_url: str, plan: CutPlan, rules: Rules, *, equipment: Collection[str]
 ) -> AsyncIterator[Campaign]:
-    """A gateway behind a bad connection, its two lines and their receiver."""
+    """A gateway behind a bad connection, its two lines and their receiver.
+
+    The gateway is equipped for the scenes that *equipment* names.
+    """
+    kafka = send_by_kafka.__name__ in equipment
+    engines = not ENGINE_SCENES.isdisjoint(equipment)
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(bad_connection(database_url))
         catcher = await stack.enter_async_context(WebhookCatcher().serving())
         broker = await stack.enter_async_context(_broker(wanted=kafka))
         (folder / "whatsapp").mkdir()
         whatsapp = stack.enter_context(running_fake(folder / "whatsapp")) if engines else None
-        gateway = stack.enter_context(_running(folder, connection.url, broker, whatsapp, module))
+        running = _running(folder, connection.url, broker, whatsapp, rules.module)
+        gateway = stack.enter_context(running)
         await gateway.ready()
         tour = await stack.enter_async_context(
-            _tour(gateway, catcher, database_url, connection, patience_seconds)
+            _tour(gateway, catcher, database_url, connection, rules.patience_seconds)
         )
         if broker:
             tour.producer = await stack.enter_async_context(producing(broker))
         if whatsapp:
             await stack.enter_async_context(linked_engines(tour, whatsapp))
-        yield Campaign(tour, connection, limit_seconds)
+        yield Campaign(
+            tour,
+            connection,
+            rules.limit_seconds,
+            plan,
+            await stack.enter_async_context(RunningTime().running()),
+            equipped=bool(equipment),
+            verbose=rules.verbose,
+        )
 
 
 @asynccontextmanager
@@ -136,48 +173,66 @@ async def run(
     scenes: Collection[str],
     statements: Collection[str] = (),
     cuts: Collection[Cut] = tuple(Cut),
-    limit_seconds: float = LIMIT_SECONDS,
-    patience_seconds: float = SCENE_SECONDS,
-    module: str = QUICK_MAINTENANCE,
-    verbose: bool = False,
+    gateways: int = 1,
+    rules: Rules = DEFAULT_RULES,
 ) -> Figures:
     """Plays the scenes, cuts each statement that they run, or the given ones, and counts.
 
     Args:
-        folder: of the gateway's data.
-        database_url: of a migrated database for this campaign alone.
+        folder: of the gateways' data.
+        database_url: of a migrated database for this campaign alone, which nobody uses yet.
         scenes: names in SCENES.
         statements: names such as `send_queue/claim`; all where there are none.
         cuts: when the connection is lost.
-        limit_seconds: after which a line counts as standing.
-        patience_seconds: how long a scene or a line that stands is waited for.
-        module: which starts the gateway.
-        verbose: prints each cut.
+        gateways: how many run beside each other, each with a copy of the database.
+        rules: how the campaign is played.
     """
-    async with running_campaign(
-        folder,
-        database_url,
-        limit_seconds=limit_seconds,
-        patience_seconds=patience_seconds,
-        kafka="send_by_kafka" in scenes,
-        engines=not ENGINE_SCENES.isdisjoint(scenes),
-        module=module,
-    ) as campaign:
-        campaign.verbose = verbose
-        await campaign.explore(scenes)
+    plan = CutPlan(scenes, plain_gateways=gateways - 1)
+    explored = asyncio.Barrier(gateways)
+
+    async def share(number: int, url: str) -> Figures:
+        own = folder / str(number)
+        own.mkdir()
+        running = running_campaign(own, url, plan, rules, equipment=() if number else scenes)
+        async with running as campaign:
+            await campaign.explore()
+            if await explored.wait() == 0:
+                plan.choose(statements)
+            await explored.wait()
+            await campaign.cut_all(cuts)
+            await campaign.count()
+            return campaign.figures
+
+    with ExitStack() as stack:
+        copies = [stack.enter_context(_copy_of(database_url, n)) for n in range(1, gateways)]
         try:
-            for target in campaign.targets(statements):
-                for cut in cuts:
-                    await campaign.cut(target, cut)
-        except asyncio.CancelledError:  # Ctrl-C: shows what was counted so far
-            task = asyncio.current_task()
-            if task is None or not task.uncancel() == 0:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(share(number, url))
+                    for number, url in enumerate((database_url, *copies))
+                ]
+        except asyncio.CancelledError:  # Ctrl-C: each gateway's share is counted all the same
+            if (task := asyncio.current_task()) is None or task.uncancel():
                 raise
-            campaign.connection.spare()
-        await campaign.count()
-        followers = {target.name for target in campaign.figures.targets}
-        campaign.figures.seen = campaign.scenes.keys() | followers
-        return campaign.figures
+    figures = Figures()
+    for task in tasks:
+        figures.add(task.result())
+    figures.seen = plan.statements | {target.name for target in figures.targets}
+    return figures
+
+
+@contextmanager
+def _copy_of(database_url: str, number: int) -> Iterator[str]:
+    original = str(conninfo_to_dict(database_url)["dbname"])
+    copy = f"{original}_beside_{number}"
+    names = Identifier(copy), Identifier(original)
+    with connect(database_url, autocommit=True) as operator:
+        operator.execute(SQL("create database {} template {}").format(*names))
+    try:
+        yield make_conninfo(database_url, dbname=copy)
+    finally:
+        with connect(database_url, autocommit=True) as operator:
+            operator.execute(SQL("drop database {} with (force)").format(Identifier(copy)))
 
 
 async def _main(arguments: argparse.Namespace) -> int:
@@ -193,8 +248,8 @@ async def _main(arguments: argparse.Namespace) -> int:
                 server.url,
                 scenes=arguments.scenes or tuple(SCENES),
                 statements=arguments.statements or (),
-                limit_seconds=arguments.limit,
-                verbose=True,
+                gateways=arguments.gateways,
+                rules=Rules(limit_seconds=arguments.limit, verbose=True),
             )
         finally:
             await server.stop()
@@ -209,6 +264,9 @@ def main() -> None:
     parser.add_argument("--scenes", nargs="*", help="only these scenes")
     parser.add_argument("--statements", nargs="*", help="only these, such as send_queue/claim")
     parser.add_argument("--limit", type=float, default=LIMIT_SECONDS, help="seconds")
+    parser.add_argument(
+        "--gateways", type=int, default=GATEWAYS, help="how many run beside each other"
+    )
     sys.exit(asyncio.run(_main(parser.parse_args())))
 
 

@@ -82,12 +82,24 @@ async def vote_by_engines(tour: Tour) -> None:
 async def _vote(tour: Tour, asker: EngineLine, voter: EngineLine) -> None:
     question = tour.text("Which one?")
     poll = {"message": question, "poll": [{"name": "yes"}, {"name": "no"}]}
-    await asker.post("/send-poll", {"phone": voter.phone, **poll})
+    sent = await asker.post("/send-poll", {"phone": voter.phone, **poll})
     asked = await _received(tour, lambda body: body.get("poll", {}).get("question") == question)
-    poll_id = asked["messageId"]
-    vote = {"pollMessageId": poll_id, "pollVote": [{"name": "yes"}]}
+    vote = {"pollMessageId": asked["messageId"], "pollVote": [{"name": "yes"}]}
     await voter.post("/send-poll-vote", {"phone": asker.phone, **vote})
-    await _received(tour, lambda body: body.get("pollVote", {}).get("pollMessageId") == poll_id)
+    # The asker knows the poll by its own id, which is not always that of WhatsApp.
+    poll_id = sent["messageId"]
+    voted = await _received(
+        tour, lambda body: body.get("pollVote", {}).get("pollMessageId") == poll_id
+    )
+    assert voted["pollVote"]["options"] == [{"name": "yes"}]
+
+
+async def restart_engines(tour: Tour) -> None:
+    """Both engines open their sessions again, and write with keys that they read again."""
+    await tour.restart()
+    for line in _engines(tour).lines:
+        await _connected(tour, line)
+    await write_by_engines(tour)
 
 
 def _engines(tour: Tour) -> Engines:

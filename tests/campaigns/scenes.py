@@ -31,7 +31,7 @@ from tests.campaigns.account_scenes import (
     search_people,
     use_account,
 )
-from tests.campaigns.engine_scenes import vote_by_engines, write_by_engines
+from tests.campaigns.engine_scenes import restart_engines, vote_by_engines, write_by_engines
 from tests.campaigns.message_scenes import (
     await_file,
     change_messages,
@@ -43,6 +43,7 @@ from tests.campaigns.message_scenes import (
     read_history,
     receive,
     receive_card,
+    receive_early,
     receive_file,
     receive_others,
     schedule,
@@ -254,9 +255,7 @@ async def administer(tour: Tour) -> None:
 
 
 async def restart(tour: Tour) -> None:
-    await asyncio.to_thread(tour.gateway.stop)
-    tour.gateway.start()
-    await tour.gateway.ready()
+    await tour.restart()
 
 
 async def rest(tour: Tour) -> None:
@@ -273,7 +272,7 @@ def _documented(route: Mapping[str, Any]) -> Scene:
     return replay
 
 
-_OF_ENGINES: Final = (write_by_engines, vote_by_engines)
+_OF_ENGINES: Final = (write_by_engines, vote_by_engines, restart_engines)
 ENGINE_SCENES: Final = frozenset(scene.__name__ for scene in _OF_ENGINES)
 """The scenes that need a fake WhatsApp server."""
 SCENES: Final[Mapping[str, Scene]] = {
@@ -284,6 +283,7 @@ SCENES: Final[Mapping[str, Scene]] = {
         vote,
         schedule,
         receive,
+        receive_early,
         receive_others,
         receive_file,
         receive_card,

@@ -18,7 +18,7 @@ from psycopg import AsyncConnection
 from gateway.database.pool import Database
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, Demo, RunningGateway, until
-from tests.fixtures.webhook_catcher import WebhookCatcher
+from tests.fixtures.webhook_catcher import WebhookCatcher, bodies_of
 
 if TYPE_CHECKING:
     from tests.campaigns.engine_scenes import Engines
@@ -139,13 +139,24 @@ class Tour:
     ) -> Seen:
         return await until(look, enough, seconds=seconds or self.patience_seconds)
 
+    async def restart(self) -> None:
+        """Stops the gateway, and returns once it is ready again."""
+        await asyncio.to_thread(self.gateway.stop)
+        await asyncio.to_thread(self.gateway.start)
+        await self.gateway.ready()
+
     async def posted(self, kind: str, *message_ids: str) -> None:
         """Returns once the receiver has a callback of this kind for each message."""
-        wanted = set(message_ids)
-        await self.catcher.wait_for(
-            lambda c: wanted <= {body.get("messageId") for body in c.of_type(kind)},
-            self.patience_seconds,
-        )
+        wanted, read = set(message_ids), 0
+
+        def all_posted(catcher: WebhookCatcher) -> bool:
+            nonlocal read  # each post is read once: a campaign posts tens of thousands
+            for body in bodies_of(kind, catcher.posted[read:]):
+                wanted.discard(body.get("messageId"))
+            read = len(catcher.posted)
+            return not wanted
+
+        await self.catcher.wait_for(all_posted, self.patience_seconds)
 
     async def arrived(self, *message_ids: str, seconds: float | None = None) -> None:
         """Returns once the simulated WhatsApp has these messages."""

@@ -21,7 +21,7 @@ ATTACK_SECONDS = 10.0
 
 
 async def test_every_statement_may_lose_its_connection(tmp_path: Path, database_url: str) -> None:
-    figures = await cuts.run(tmp_path, database_url, scenes=tuple(SCENES))
+    figures = await cuts.run(tmp_path, database_url, scenes=tuple(SCENES), gateways=cuts.GATEWAYS)
 
     figures.show()
     assert missing(figures.seen) == []

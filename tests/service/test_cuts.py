@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.campaigns.cuts import run
+from tests.campaigns.cuts import Rules, run
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.postgres_proxy import Cut
 
@@ -26,9 +26,7 @@ async def test_lines_go_on_and_lose_nothing_after_lost_answers(
         scenes=("exchange",),
         statements=STATEMENTS,
         cuts=(Cut.AFTER,),
-        limit_seconds=STANDING_SECONDS,
-        patience_seconds=PATIENCE_SECONDS,
-        module="gateway",
+        rules=Rules(STANDING_SECONDS, PATIENCE_SECONDS, module="gateway"),
     )
 
     assert figures.broken == []

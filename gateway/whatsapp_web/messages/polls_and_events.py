@@ -57,7 +57,7 @@ async def send_poll_vote(outgoing: SendContext, message: SendPollVote) -> Receip
         sender=sender,
         options=[option.name for option in message.poll_vote],
     )
-    return await outgoing.deliver(message.phone, vote)
+    return await outgoing.deliver(chat, vote)
 
 
 @sends.handles(SendEvent)
@@ -117,7 +117,11 @@ async def _sealed(
 
 
 def _address_of(message: KnownMessage) -> tuple[str, str | None]:
-    """Returns chat and author in the form that WhatsApp used, on which encryption depends."""
+    """Returns chat and author in the form that WhatsApp used, on which encryption depends.
+
+    What is encrypted for the author goes to the chat in the same form: a reader takes the address
+    that it came from for the one that encrypted it.
+    """
     if message.provider_data is None:
         return jid_of(message.chat), jid_of(message.sender) if message.sender else None
     stored = orjson.loads(message.provider_data)

@@ -3,13 +3,9 @@
 import re
 from collections import Counter
 from pathlib import Path
-from typing import cast
 
-from tests.campaigns.cut_campaign import Campaign
 from tests.campaigns.short_periods import PERIODS
 from tests.campaigns.statements import COMMITTED, FOLLOWS, NOT_DRIVEN, sent_forms
-from tests.campaigns.tour import Tour
-from tests.fixtures.postgres_proxy import BadConnection
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "lost-answers.md"
@@ -54,17 +50,6 @@ def test_reasons_of_the_campaign_name_tests_that_exist() -> None:
 
     assert named
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
-
-
-def test_campaign_cuts_what_runs_by_itself_there_and_the_rest_in_the_quickest_scene() -> None:
-    scenes = {"of itself": ["GET /me", "rest"], "asked for": ["GET /me", "slow", "quick"]}
-    seconds = {"GET /me": 0.1, "quick": 1.0, "slow": 2.0, "rest": 3.0}
-    campaign = Campaign(
-        cast("Tour", None), BadConnection(""), 10.0, scenes=scenes, seconds_of=seconds
-    )
-
-    assert campaign.scenes_to_try("of itself")[0] == "rest"
-    assert campaign.scenes_to_try("asked for")[:3] == ["quick", "slow", "GET /me"]
 
 
 def test_campaign_shortens_periods_that_exist() -> None:

@@ -1,20 +1,47 @@
 """Makes a child process trust the fake server's root key: on the PYTHONPATH of tests only.
 
-The wheel is not changed: 32 bytes are, in the memory of that one process.
+The wheel is not changed: 32 bytes are, in the memory of that one process, as soon as the process
+has loaded the library. It loads it after it obeys its lease, and this module must not do so before.
 """
 
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
 _WHATSAPPS = bytes.fromhex("142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b")
 
 
-def trust(root: bytes) -> None:
-    from neonize._binder import gocode  # noqa: PLC0415 - in child processes only
+_LOADS_THE_LIBRARY = "neonize._binder"
 
-    library = Path(gocode._name).resolve()
+
+class TrustingFinder:
+    """Finds the module that loads the library, and changes the key when it is executed."""
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != _LOADS_THE_LIBRARY or not (spec := PathFinder.find_spec(name, path, target)):
+            return None
+        loader = spec.loader
+        assert loader
+        execute = loader.exec_module
+
+        def execute_and_trust(module: ModuleType) -> None:
+            execute(module)
+            trust(Path(module.gocode._name).resolve(), self._root)
+
+        loader.exec_module = execute_and_trust  # type: ignore[method-assign]
+        return spec
+
+
+def trust(library: Path, root: bytes) -> None:
     content = library.read_bytes()
     assert content.count(_WHATSAPPS) == 1
     offset = content.index(_WHATSAPPS)
@@ -32,4 +59,4 @@ def trust(root: bytes) -> None:
 
 
 if "gateway.providers.whatsmeow.child" in sys.orig_argv:
-    trust(bytes.fromhex(os.environ["FAKE_WHATSAPP_ROOT"]))
+    sys.meta_path.insert(0, TrustingFinder(bytes.fromhex(os.environ["FAKE_WHATSAPP_ROOT"])))
