@@ -214,12 +214,12 @@ class DatabaseUnavailable(Unavailable):
     """Postgres did not answer, or cannot serve now.
 
     Whether the statement ran may be unknown, unless `refused`: then the server answered that it
-    did not run it.
+    did not run it. After `closed` this process asks Postgres no more, so nothing may be repeated.
     """
 
-    def __init__(self, reason: str, *, refused: bool = False) -> None:
+    def __init__(self, reason: str, *, refused: bool = False, closed: bool = False) -> None:
         super().__init__(reason)
-        self.refused = refused
+        self.refused, self.closed = refused, closed
 
 
 class SessionUnavailable(Unavailable):

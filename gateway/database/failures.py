@@ -1,5 +1,6 @@
 """Turns the driver's errors into the gateway's, and says why Postgres cannot serve."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -56,10 +57,28 @@ def driver_errors_translated() -> Iterator[None]:
     except REFUSED as error:
         raise DatabaseUnavailable(_sentence(_REFUSALS, error), refused=True) from error
     except (OperationalError, InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
-        raise DatabaseUnavailable(_sentence(_FAILURES, error)) from error
+        is_closed = isinstance(error, PoolClosed)
+        raise DatabaseUnavailable(_sentence(_FAILURES, error), closed=is_closed) from error
     except Error as error:
         _remove_values(error)
         raise
+
+
+def cancellations() -> int:
+    """Returns how often this task was canceled."""
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def raise_if_canceled(before: int) -> None:
+    """Raises CancelledError if this task was canceled since; the driver may have swallowed that.
+
+    The pool waits for a connection with `asyncio.wait_for`. Before Python 3.12 that drops a
+    cancellation at the moment at which the wait ends, as it does for all when the pool is closed. A
+    caller that repeats its statement would then never end.
+    """
+    if cancellations() > before:
+        raise asyncio.CancelledError
 
 
 def _sentence(

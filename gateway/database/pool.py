@@ -26,9 +26,15 @@ from gateway.database.deadlines import (
     PatientConnection,
     patience,
 )
-from gateway.database.failures import REFUSED, driver_errors_translated
+from gateway.database.failures import (
+    REFUSED,
+    cancellations,
+    driver_errors_translated,
+    raise_if_canceled,
+)
 from gateway.database.planning import Plans
 from gateway.database.sealing import Sealing
+from gateway.errors import DatabaseUnavailable
 
 # The pool doubles its pauses between attempts to connect until it gives up; then the next caller
 # makes it begin again with a short pause.
@@ -202,23 +208,29 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """Yields a connection; its deadline counts from the turn, see `limited_to`, `in_turns`."""
-        async with self._turn():
-            with self._watchdog() as watchdog, driver_errors_translated():
-                timeout = min(self.pool.timeout, watchdog.seconds)
-                async with self.pool.connection(timeout=timeout) as connection:
-                    watchdog.watch(connection)
-                    try:
-                        await self._prepare_planning(connection)
-                        yield connection
-                    except REFUSED:
-                        await connection.close()  # the pool then opens another
-                        raise
-                    except DiskFull:
-                        self._connections.disk_full_at = self._seconds()
-                        raise
-                    finally:
-                        if watchdog.has_expired:
-                            await self._drain(connection)
+        before = cancellations()
+        try:
+            async with self._turn():
+                with self._watchdog() as watchdog, driver_errors_translated():
+                    timeout = min(self.pool.timeout, watchdog.seconds)
+                    async with self.pool.connection(timeout=timeout) as connection:
+                        raise_if_canceled(before)
+                        watchdog.watch(connection)
+                        try:
+                            await self._prepare_planning(connection)
+                            yield connection
+                        except REFUSED:
+                            await connection.close()  # the pool then opens another
+                            raise
+                        except DiskFull:
+                            self._connections.disk_full_at = self._seconds()
+                            raise
+                        finally:
+                            if watchdog.has_expired:
+                                await self._drain(connection)
+        except DatabaseUnavailable:
+            raise_if_canceled(before)
+            raise
 
     def _watchdog(self) -> ConnectionWatchdog:
         if self._deadline_seconds is None:

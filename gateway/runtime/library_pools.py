@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from gateway.clock import Clock
+from gateway.database.library_pool.deferral import DeferredStatements
 from gateway.database.library_pool.memory import RepeatedStatements
 from gateway.database.library_pool.pool import PostgresLibraryPool
 from gateway.database.pool import Database
@@ -33,6 +34,7 @@ def library_pools(
                 schema=name,
                 folder=options.folder,
                 repeated=RepeatedStatements.of(options.repeated),
+                deferred=[DeferredStatements.of(each) for each in options.deferred],
                 prepare=section.prepares_statements(),
             )
 

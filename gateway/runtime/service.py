@@ -1,7 +1,9 @@
 """Runs the process: start, serve until a signal, drain, end."""
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Awaitable
 
 from gateway.errors import GatewayError
@@ -9,6 +11,9 @@ from gateway.observability.logging import logger
 from gateway.runtime.gc_tuning import hand_over_quickly
 from gateway.runtime.supervisor import Supervisor
 from gateway.runtime.wiring import Gateway
+
+_MAX_NAMES = 20
+_ENDING_SECONDS = 5.0  # for the end of what was canceled at the deadline
 
 
 async def run_service(
@@ -20,12 +25,19 @@ async def run_service(
         GatewayError: the gateway could not start.
         ExceptionGroup: a part crashed.
         TimeoutError: the parts did not drain in time; the next start processes what was in flight.
+
+    Where a part does not even end when it is canceled, the process ends without it.
     """
     hand_over_quickly()
-    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        stopping.set()
+        end_process_after(drain_seconds + _ENDING_SECONDS, loop)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
     try:
         await run_until(gateway, stopping, drain_seconds=drain_seconds, parent=parent)
     except BaseExceptionGroup as errors:
@@ -56,6 +68,22 @@ async def run_until(
         starting.cancel()
         await asyncio.wait({starting})
         await supervisor.stop()
+
+
+def end_process_after(seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+    """Ends the process then if it still runs: a task or a thread did not obey.
+
+    The next start processes what was in flight, as after a crash.
+    """
+
+    def end() -> None:
+        tasks = sorted(task.get_name() for task in asyncio.all_tasks(loop) if not task.done())
+        logger.error("stop_forced", after_seconds=seconds, tasks=tasks[:_MAX_NAMES])
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _stop_after(parent: Awaitable[None] | None, stopping: asyncio.Event) -> None:

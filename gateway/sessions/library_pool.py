@@ -1,7 +1,7 @@
 """The port to connections to Postgres for an engine's library that has a driver of its own."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,11 +18,14 @@ class LibraryPoolOptions:
         max_connections: the largest number of connections to Postgres.
         repeated: a `table` of which only its client changes a row, and the `read` and the `write`
             (an upsert) of such a row that the client repeats, and is answered from memory.
+        deferred: what is held back between `defer` and `release`. Each has a `write`, an upsert of
+            one `column` of a `table`, whose value `read` reads; or a `write` alone, a deletion.
     """
 
     folder: Path
     max_connections: int
     repeated: Mapping[str, str]
+    deferred: Sequence[Mapping[str, str]] = ()
 
 
 class LibraryPool(Protocol):
@@ -45,7 +48,19 @@ class LibraryPool(Protocol):
         ...
 
     async def dismiss(self, instance_id: str) -> None:
-        """Ends the connections of the client of an instance."""
+        """Ends the connections of the client of an instance, and drops what is held back."""
+        ...
+
+    async def defer(self, instance_id: str) -> None:
+        """Holds back the deferred writes of the client of an instance until `release`."""
+        ...
+
+    async def release(self, instance_id: str) -> None:
+        """Writes what is held back; returns when it is committed, or the client was dismissed."""
+        ...
+
+    async def released(self, instance_id: str) -> None:
+        """Returns when nothing is held back; after some seconds it releases that itself."""
         ...
 
 

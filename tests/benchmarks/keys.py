@@ -61,6 +61,8 @@ class DirectConnections:
     async def dismiss(self, _instance_id: str) -> None:
         pass
 
+    defer = release = released = dismiss
+
 
 @dataclass
 class Cost:

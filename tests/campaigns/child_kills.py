@@ -10,7 +10,7 @@ random moment of a send, and its session is opened again. What `send` said is co
 other side decrypted: a receipt is one copy, "nothing left" is none and is sent again under the same
 id, "unconfirmed" is at most one. The order of each sender must hold. Ctrl-C ends the kills early.
 
-A killed child of whatsmeow loses what its library had decrypted and not reported
+With `--keys file` a killed child of whatsmeow loses what its library had decrypted and not reported
 (docs/providers.md).
 """
 
@@ -40,6 +40,7 @@ from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 from tests.providers.whatsmeow_node import OpenSession
 
 CHILDREN: Final = ("baileys", "whatsmeow")
+KEYS: Final = ("postgres", "file")
 _SEND_SECONDS: Final = 10.0
 _ARRIVAL_SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 0.02
@@ -179,6 +180,7 @@ async def run(
     kills: int,
     child: str = "baileys",
     cut: bool = False,
+    keys: str = "postgres",
     seed: int = 1,
     stopping: asyncio.Event | None = None,
 ) -> KillFigures:
@@ -190,6 +192,7 @@ async def run(
         kills: how many.
         child: whose it is: `baileys` or `whatsmeow`.
         cut: ends the connection to WhatsApp instead.
+        keys: where those of whatsmeow are: `postgres` or `file`.
         seed: of the moments.
         stopping: ends the kills early.
     """
@@ -198,7 +201,7 @@ async def run(
     with running_fake(folder / "whatsapp") as whatsapp:
         async with (
             baileys_node.node_at(url, whatsapp) as of_baileys,
-            whatsmeow_node.node_at(url, folder, whatsapp, keys="file") as of_whatsmeow,
+            whatsmeow_node.node_at(url, folder, whatsapp, keys=keys) as of_whatsmeow,
         ):
             ana, bob = await of_baileys.linked("ana"), await of_whatsmeow.linked("bob")
             figures = KillFigures(
@@ -279,6 +282,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--child", choices=CHILDREN, default=CHILDREN[0])
     parser.add_argument("--cut", action="store_true", help="the connection, not the process")
+    parser.add_argument("--keys", choices=KEYS, default=KEYS[0], help="those of whatsmeow")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with (

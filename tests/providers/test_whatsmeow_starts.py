@@ -17,6 +17,7 @@ from gateway.providers.whatsmeow.child.frames import LibraryEvent
 from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
+from gateway.providers.whatsmeow.opening import LibraryTables
 from gateway.providers.whatsmeow.process import Child, OnEvent
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
@@ -111,6 +112,7 @@ async def supervised(
         Clock(),
         Path(),
         None,
+        LibraryTables(are_shared=False),
         no_pictures,
         metrics or Metrics(),
     )

@@ -15,6 +15,7 @@ from gateway.contract.media import MediaFile
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.instances import QrCode, ReadQrCode
 from gateway.contract.zapi.messages.text import SendText
+from gateway.database.library_pool.deferral import DeferredStatements
 from gateway.database.library_pool.memory import RepeatedStatements
 from gateway.database.library_pool.pool import PostgresLibraryPool
 from gateway.database.notifications import Notifications
@@ -257,6 +258,7 @@ async def node_at(
             folder=options.folder,
             prepare=True,
             repeated=RepeatedStatements.of(options.repeated),
+            deferred=[DeferredStatements.of(each) for each in options.deferred],
         )
 
     provider_context = ProviderContext(

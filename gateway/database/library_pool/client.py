@@ -17,6 +17,7 @@ from psycopg.pq.abc import PGresult
 from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.library_pool import wire
+from gateway.database.library_pool.deferral import Deferral
 from gateway.database.library_pool.memory import AnswerMemory
 from gateway.database.library_pool.statements import (
     SchemaEntries,
@@ -46,12 +47,13 @@ class LibraryClient:
         *,
         entries: SchemaEntries,
         memory: AnswerMemory,
+        deferral: Deferral,
         database: Database,
         statements: Statements,
         clock: Clock,
     ) -> None:
         self._messages, self._reader, self._writer = messages, reader, writer
-        self._entries, self._memory = entries, memory
+        self._entries, self._memory, self._deferral = entries, memory, deferral
         self._database, self._statements = database, statements
         self._clock = clock
         self.is_running = False
@@ -70,8 +72,9 @@ class LibraryClient:
                 await self._serve_statement(request)
 
     async def _serve_statement(self, request: ClientRequest) -> None:
-        answer = self._memory.answer(request)
+        answer = self._deferral.answer(request) or self._memory.answer(request)
         if answer is None:
+            await self._deferral.wait_for(request)
             answer = await self._answer_of_postgres(request)
         self._reply(answer, wire.IDLE)
 
@@ -109,6 +112,7 @@ class LibraryClient:
             if _ends_transaction(first):
                 self._reply(wire.complete(first.sql.upper()), wire.IDLE)
                 return
+            await self._deferral.wait_for(first)
             try:
                 await self._serve_begun(first, requests)
             except DatabaseUnavailable as error:
@@ -146,6 +150,7 @@ class LibraryClient:
         self._reply(_replies(first, results), status)
         async for request in requests:
             self._note(request)
+            self._deferral.note(request)
             results = await self._run(connection, request)
             if _ends_transaction(request):
                 self._reply(_replies(request, results), wire.IDLE)

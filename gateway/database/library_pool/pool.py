@@ -11,7 +11,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,9 +21,12 @@ from urllib.parse import quote, urlencode
 from gateway.clock import Clock
 from gateway.database.library_pool import wire
 from gateway.database.library_pool.client import LibraryClient
+from gateway.database.library_pool.deferral import Deferral, DeferredStatements
 from gateway.database.library_pool.memory import AnswerMemory, RepeatedStatements
 from gateway.database.library_pool.statements import SchemaEntries, Statements
+from gateway.database.library_pool.wire import ClientRequest
 from gateway.database.pool import Database
+from gateway.errors import DatabaseUnavailable
 from gateway.observability.error_reports import report_error
 
 _SOCKET = ".s.PGSQL.5432"
@@ -32,10 +35,15 @@ _MAX_PATH_BYTES = 100  # the kernel takes 107
 _TICKET_BYTES = 24
 _IDLE_SECONDS = 10.0
 _READ_BYTES = 4_096
+_PAUSE_SECONDS = 0.2
 
 
 def _new_ticket() -> str:
     return secrets.token_hex(_TICKET_BYTES)
+
+
+class DeferredWritesRefused(Exception):
+    """Postgres refused what was held back: another node has the lease."""
 
 
 @dataclass(eq=False, slots=True)
@@ -45,16 +53,20 @@ class _Ticket:
     entries: SchemaEntries
     memory: AnswerMemory
     database: Database
+    deferral: Deferral
     connections: dict[LibraryClient, asyncio.Task[None]] = field(default_factory=dict)
+    is_revoked: bool = False
 
     async def revoke(self) -> None:
         """Ends the connections; returns when no statement of theirs runs any more."""
+        self.is_revoked = True
         for client, task in self.connections.items():
             client.is_revoked = True
             if not client.is_running:  # otherwise what it did must be known
                 task.cancel()
         if self.connections:
             await asyncio.wait(list(self.connections.values()))
+        await self.deferral.drop()
 
 
 class PostgresLibraryPool:
@@ -69,6 +81,7 @@ class PostgresLibraryPool:
         folder: Path,
         prepare: bool,
         repeated: RepeatedStatements | None = None,
+        deferred: Sequence[DeferredStatements] = (),
         idle_seconds: float = _IDLE_SECONDS,
         new_ticket: Callable[[], str] = _new_ticket,
     ) -> None:
@@ -81,11 +94,13 @@ class PostgresLibraryPool:
             folder: below which the socket is, if its path is short enough.
             prepare: False behind a transaction pooler.
             repeated: what the client of an instance is answered without Postgres.
+            deferred: writes that are held back while the client of an instance receives a message.
             idle_seconds: how long a transaction, which locks a lease, may stay idle.
             new_ticket: makes a name that cannot be guessed.
         """
         self._database, self._clock, self._schema = database, clock, schema
-        self._folder, self._new_ticket, self._repeated = folder, new_ticket, repeated
+        self._folder, self._new_ticket = folder, new_ticket
+        self._repeated, self._deferred = repeated, deferred
         self._statements = Statements(prepare=prepare)
         self._entries = partial(SchemaEntries, schema, idle_seconds=idle_seconds)
         self._tickets: dict[str, _Ticket] = {}
@@ -118,19 +133,60 @@ class PostgresLibraryPool:
         """Returns a URL of Postgres for the client of an instance; ends those of the one before."""
         await self.dismiss(instance_id)
         name = self._names[instance_id] = self._new_ticket()
-        memory = AnswerMemory(self._repeated)
-        self._tickets[name] = _Ticket(
-            self._entries(instance_id, epoch), memory, self._database_of_one()
+        self._tickets[name] = self._ticket(
+            self._entries(instance_id, epoch), AnswerMemory(self._repeated)
         )
         return await self._url(name)
 
     async def admit_visitor(self) -> str:
         """Returns a URL of Postgres for a client that serves no instance."""
         name = self._new_ticket()
-        self._tickets[name] = _Ticket(
-            self._entries(None, 0), AnswerMemory(None), self._database_of_one()
-        )
+        self._tickets[name] = self._ticket(self._entries(None, 0), AnswerMemory(None))
         return await self._url(name)
+
+    async def defer(self, instance_id: str) -> None:
+        """Holds back the keys of a message that the client is about to decrypt."""
+        if ticket := self._ticket_of_instance(instance_id):
+            await ticket.deferral.begin()
+
+    async def release(self, instance_id: str) -> None:
+        """Writes what is held back for the client; its message is stored."""
+        if ticket := self._ticket_of_instance(instance_id):
+            await ticket.deferral.release()
+
+    async def released(self, instance_id: str) -> None:
+        """Returns when nothing is held back for the client."""
+        if ticket := self._ticket_of_instance(instance_id):
+            await ticket.deferral.released()
+
+    def _ticket_of_instance(self, instance_id: str) -> _Ticket | None:
+        return self._tickets.get(self._names.get(instance_id, ""))
+
+    def _ticket(self, entries: SchemaEntries, memory: AnswerMemory) -> _Ticket:
+        async def run(requests: Sequence[ClientRequest]) -> None:
+            await self._run_deferred(ticket, requests)
+
+        deferral = Deferral(self._deferred, self._clock, run)
+        ticket = _Ticket(entries, memory, self._database_of_one(), deferral)
+        return ticket
+
+    async def _run_deferred(self, ticket: _Ticket, requests: Sequence[ClientRequest]) -> None:
+        """Runs the statements until they are committed, or the ticket is revoked."""
+        while not ticket.is_revoked:
+            try:
+                # Not on the connections of this client: all of them may wait for this.
+                async with self._database.connection() as connection:
+                    results = await self._statements.run_together(
+                        connection, requests, ticket.entries.of_transaction
+                    )
+            except DatabaseUnavailable as error:
+                if error.closed:
+                    raise
+                await self._clock.sleep(_PAUSE_SECONDS)
+                continue
+            if wire.is_error(results):
+                raise DeferredWritesRefused(results[0].error_message)
+            return
 
     def _database_of_one(self) -> Database:
         """Returns the database for one client, which leaves a connection to the others.
@@ -194,6 +250,7 @@ class PostgresLibraryPool:
             writer,
             entries=ticket.entries,
             memory=ticket.memory,
+            deferral=ticket.deferral,
             database=ticket.database,
             statements=self._statements,
             clock=self._clock,

@@ -129,6 +129,20 @@ class Statements:
             raise
         return results
 
+    async def run_together(
+        self, connection: AsyncConnection, requests: Sequence[ClientRequest], entry: SchemaEntry
+    ) -> list[PGresult]:
+        """Runs statements with parameters in one transaction, as `run` does one."""
+        steps = [_Step(entry.sql, Bound(entry.values))]
+        steps += [_Step(request.sql, request.bound or _NOTHING) for request in requests]
+        try:
+            results = await self._run_pipeline(connection, steps)
+            _raise_where_lost(connection, results)
+        except BaseException:
+            await connection.close()
+            raise
+        return results
+
     async def _run_pipeline(
         self, connection: AsyncConnection, steps: Sequence["_Step"]
     ) -> list[PGresult]:

@@ -22,6 +22,7 @@ PARSE_AND_BIND_COMPLETE = b"1\0\0\0\x04" + b"2\0\0\0\x04"
 _NO_DATA = b"n\0\0\0\x04"
 _EMPTY_QUERY = b"I\0\0\0\x04"
 _ROW = struct.Struct("!cIH")
+_BYTEA = 17  # the number of the type
 _LENGTH = struct.Struct("!i")
 _COLUMN = struct.Struct("!IhIhih")
 _FIELDS = (
@@ -175,6 +176,23 @@ def ready(status: bytes) -> bytes:
 
 def complete(tag: bytes) -> bytes:
     return _message(b"C", tag + b"\0")
+
+
+def changed(tag: bytes) -> bytes:
+    """Returns the messages for a statement with parameters that returned no row."""
+    return PARSE_AND_BIND_COMPLETE + _NO_DATA + complete(tag)
+
+
+def bytea(column: bytes, value: bytes) -> bytes:
+    """Returns the messages for a statement with parameters that returned one value, as text."""
+    description = struct.pack("!H", 1) + column + b"\0" + _COLUMN.pack(0, 0, _BYTEA, -1, -1, 0)
+    row = struct.pack("!H", 1) + _LENGTH.pack(len(value)) + value
+    return (
+        PARSE_AND_BIND_COMPLETE
+        + _message(b"T", description)
+        + _message(b"D", row)
+        + complete(b"SELECT 1")
+    )
 
 
 def error(code: str, text: str, *, severity: str = "ERROR") -> bytes:

@@ -1,4 +1,7 @@
-"""The provider's rows in Postgres; each call waits for as long as the database is away."""
+"""The provider's rows in Postgres; each call waits for as long as the database is away.
+
+Once this process has closed its connections, a call raises DatabaseUnavailable.
+"""
 
 import hashlib
 import secrets
@@ -226,6 +229,8 @@ class BaileysStore:
             try:
                 return await self._store.fetch(name, **parameters)
             except DatabaseUnavailable as error:
+                if error.closed:
+                    raise
                 logger.warning(
                     "database_unavailable", component="baileys", statement=name, error=str(error)
                 )

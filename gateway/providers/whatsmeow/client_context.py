@@ -6,8 +6,10 @@ from pathlib import Path
 
 from gateway.clock import Clock
 from gateway.observability.metrics import Metrics
+from gateway.providers.whatsmeow.child.frames import LibraryEvent
 from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.key_files import delete_key_file
+from gateway.providers.whatsmeow.opening import LibraryTables
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
 from gateway.sessions.library_pool import LibraryPool
@@ -28,6 +30,7 @@ class ClientContext:
     clock: Clock
     folder: Path
     pool: LibraryPool | None
+    tables: LibraryTables
     picture: Callable[[str, str], Awaitable[bytes]]
     metrics: Metrics
 
@@ -42,6 +45,22 @@ class ClientContext:
         if is_new:
             delete_key_file(self.key_file(spec.instance_id))
         return str(self.key_file(spec.instance_id))
+
+    async def note_progress(self, instance_id: str, event: LibraryEvent) -> None:
+        """Holds back the keys of a message from its decryption until it is stored.
+
+        No message leaves meanwhile, which would be encrypted with keys that a crash takes back.
+        """
+        if self.pool is None:
+            return
+        match event.name:
+            case "Receiving":
+                await self.pool.defer(instance_id)
+            case "Sending" | "Leaving":
+                await self.pool.released(instance_id)
+            case _:
+                if event.releases or event.name == "Released":
+                    await self.pool.release(instance_id)
 
     async def close_key_store(self, spec: SessionSpec) -> None:
         if self.pool:

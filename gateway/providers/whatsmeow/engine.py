@@ -12,6 +12,7 @@ from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.key_files import delete_orphaned_key_files
 from gateway.providers.whatsmeow.library_pool import library_pool_options
+from gateway.providers.whatsmeow.opening import LibraryTables
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
@@ -49,6 +50,7 @@ class WhatsmeowEngine:
             self._clock,
             folder,
             self._pool,
+            LibraryTables(are_shared=self._pool is not None),
             provider_context.picture,
             provider_context.metrics,
         )

@@ -16,8 +16,32 @@ from gateway.whatsapp_web.session import VerbFailed
 _OPENING_SECONDS = 60.0
 
 
+class LibraryTables:
+    """The library's tables in Postgres, which it makes or upgrades when a client opens.
+
+    Two clients that do so at the same moment disturb each other, and one of them fails.
+    """
+
+    def __init__(self, *, are_shared: bool) -> None:
+        """Creates it; they are not shared where each client has a file of its own."""
+        self._making, self._are_made = asyncio.Lock(), not are_shared
+
+    async def make(self, child: Child, instance_id: str, store: Json) -> None:
+        """Has the child open the store once, while no other does; later calls return at once."""
+        if self._are_made:
+            return
+        async with self._making:
+            if not self._are_made:
+                await child.call(instance_id, "open_store", store=store)
+                self._are_made = True
+
+
 async def open_client(
-    child: Child, spec: SessionSpec, settings: WhatsmeowSettings, store: Json, device: str | None
+    child: Child,
+    spec: SessionSpec,
+    settings: WhatsmeowSettings,
+    store: Json,
+    device: str | None,
 ) -> None:
     """Has the child connect as *device*, or link a new one, with the keys of *store*."""
     async with asyncio.timeout(_OPENING_SECONDS):

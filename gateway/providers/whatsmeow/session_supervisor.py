@@ -101,7 +101,7 @@ class SessionSupervisor:
                 pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
     def close(self) -> None:
-        """Refuses a code to every waiting caller: the next session will show one."""
+        """Refuses a code to all who wait: the next session will show one."""
         self._state.code.close()
         self.reconnected.set()
 
@@ -222,6 +222,7 @@ class SessionSupervisor:
     async def _open(self, child: Child) -> None:
         store = await self._context.key_store(self._spec, is_new=self._device is None)
         self._child, self._suspensions_before = child, child.suspensions
+        await self._context.tables.make(child, self._spec.instance_id, store)
         await open_client(child, self._spec, self._context.settings, store, self._device)
 
     async def _leave(self, child: Child) -> None:
@@ -280,6 +281,12 @@ class SessionSupervisor:
             self._change(_State.DISCONNECTED)
 
     async def _on_event(self, event: LibraryEvent) -> None:
+        child = self._child
+        await self._handle(event)
+        if child and child is self._child and not child.gone.is_set():  # else it has a successor
+            await self._context.note_progress(self._spec.instance_id, event)
+
+    async def _handle(self, event: LibraryEvent) -> None:
         match event.name:
             case "QrShown":
                 self._state.show_code(event.body["text"])

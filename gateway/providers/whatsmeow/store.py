@@ -1,4 +1,7 @@
-"""The provider's rows in Postgres; each call waits for as long as the database is away."""
+"""The provider's rows in Postgres; each call waits for as long as the database is away.
+
+Once this process has closed its connections, a call raises DatabaseUnavailable.
+"""
 
 import secrets
 import uuid
@@ -114,6 +117,8 @@ class Store:
             try:
                 return await self._store.fetch(name, **parameters)
             except DatabaseUnavailable as error:
+                if error.closed:
+                    raise
                 logger.warning(
                     "database_unavailable",
                     component="whatsmeow",

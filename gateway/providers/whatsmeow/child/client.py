@@ -6,6 +6,9 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import neonize.aioze.client as library
@@ -20,6 +23,7 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 from neonize.utils.enum import Presence
 
 from gateway.providers.whatsmeow.child.link import Link
+from gateway.providers.whatsmeow.child.receiving import Receiving
 
 _DEVICE = 0
 _DIALLING = "failed to dial whatsapp"
@@ -66,6 +70,7 @@ class Client:
         self._announced: str | None = None
         self._awaiting_id = False
         self.has_connected = False
+        self._receiving = Receiving(partial(link.report_and_wait, instance_id))
         self.api: NewAClient
 
     async def open(
@@ -118,13 +123,26 @@ class Client:
         self._connected = connected
 
     async def send(self, chat: str, fields: dict[str, Any]) -> dict[str, Any]:
+        message = parsed(fields)
         async with self.sending:
+            await asyncio.to_thread(self._receiving.begin_encryption)
             self._announced, self._awaiting_id = None, True
             try:
-                sent = await self.api.send_message(jid_of(chat), parsed(fields))
+                sent = await self.api.send_message(jid_of(chat), message)
             finally:
                 self._awaiting_id = False
+                if self._announced is None:
+                    self._receiving.end_encryption()
         return {"id": sent.ID, "serverId": sent.ServerID, "timestamp": sent.Timestamp}
+
+    @asynccontextmanager
+    async def encrypting(self) -> AsyncIterator[None]:
+        """Keeps messages that arrive from being decrypted, as `send` does until one leaves."""
+        await asyncio.to_thread(self._receiving.begin_encryption)
+        try:
+            yield
+        finally:
+            self._receiving.end_encryption()
 
     async def become_available(self) -> None:
         """Shows this device as available. Otherwise others see one tick for what they send."""
@@ -140,7 +158,7 @@ class Client:
             event = INT_TO_EVENT[code].FromString(ctypes.string_at(binary, size))
             name = type(event).__name__
             self.has_connected = self.has_connected or name == "Connected"
-            self._link.report_and_wait(self.instance_id, name, _shortened(name, event))
+            self._receiving.report_event(name, _shortened(name, event))
         except Exception:  # noqa: BLE001 - the library would ignore it, and lose the event
             traceback.print_exc()
             os._exit(1)
@@ -151,20 +169,23 @@ class Client:
     def _on_log(self, binary: int, size: int) -> None:
         """Runs on the thread that sends, before that writes to the network."""
         entry = LogEntry.FromString(ctypes.string_at(binary, size))
-        if entry.Name.endswith("Send") and self._awaiting_id:
-            self._find_id(entry.Message)
+        self._receiving.on_log(entry.Name, entry.Message)
+        if entry.Name.endswith("Send") and (start := _SENT_MESSAGE.match(entry.Message)):
+            self._before_message(start[0])
         elif entry.Level in {"WARN", "ERROR"}:
             sys.stderr.write(f"{entry.Name} {entry.Level} {entry.Message}\n")
             if _DIALLING in entry.Message:
                 self._link.report_soon(self.instance_id, "Unreachable", {"error": entry.Message})
 
-    def _find_id(self, stanza: str) -> None:
-        start = _SENT_MESSAGE.match(stanza)
-        if self._announced or start is None or _PEER.search(start[0]):
-            return
-        if found := _ID.search(start[0]):
+    def _before_message(self, stanza: str) -> None:
+        """Reports the id of what the engine sends; other messages are repeated, or go to peers."""
+        is_awaited = self._awaiting_id and not self._announced and not _PEER.search(stanza)
+        if is_awaited and (found := _ID.search(stanza)):
             self._announced = found[1]
+            self._receiving.end_encryption()
             self._link.report_and_wait(self.instance_id, "Sending", {"id": found[1]})
+        else:
+            self._link.report_and_wait(self.instance_id, "Leaving", {})
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         failed = None if task.cancelled() else task.exception()

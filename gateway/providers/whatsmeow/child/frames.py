@@ -32,12 +32,16 @@ class CommandReply:
 
 @dataclass(frozen=True, slots=True)
 class LibraryEvent:
-    """The library reports an event of an instance, and waits until it is acknowledged."""
+    """The library reports an event of an instance, and waits until it is acknowledged.
+
+    `releases`: with it, everything of the message that was being decrypted is reported.
+    """
 
     number: int
     instance_id: str
     name: str
     body: dict[str, Any]
+    releases: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,17 +40,22 @@ class Link:
             await asyncio.wait(waiting)
             await asyncio.sleep(_QUIET_SECONDS)
 
-    def report_and_wait(self, instance_id: str, name: str, body: dict[str, Any]) -> None:
+    def report_and_wait(
+        self, instance_id: str, name: str, body: dict[str, Any], *, releases: bool = False
+    ) -> None:
         """Reports an event from a thread of Go's, and blocks it until the engine has stored it."""
-        asyncio.run_coroutine_threadsafe(self.report(instance_id, name, body), self._loop).result()
+        reporting = self.report(instance_id, name, body, releases=releases)
+        asyncio.run_coroutine_threadsafe(reporting, self._loop).result()
 
     def report_soon(self, instance_id: str, name: str, body: dict[str, Any]) -> None:
         """Reports an event from a thread of Go's, and does not block it."""
         asyncio.run_coroutine_threadsafe(self.report(instance_id, name, body), self._loop)
 
-    async def report(self, instance_id: str, name: str, body: dict[str, Any]) -> None:
+    async def report(
+        self, instance_id: str, name: str, body: dict[str, Any], *, releases: bool = False
+    ) -> None:
         """Reports an event; returns when the engine has acknowledged it."""
         number = next(self._numbers)
         self._unacknowledged[number] = acknowledged = self._loop.create_future()
-        self._writer.write(packed(LibraryEvent(number, instance_id, name, body)))
+        self._writer.write(packed(LibraryEvent(number, instance_id, name, body, releases)))
         await acknowledged

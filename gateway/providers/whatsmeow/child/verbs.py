@@ -230,7 +230,8 @@ async def serialised(_client: Client, given: Arguments) -> str:
 async def revoke(client: Client, given: Arguments) -> None:
     me = await client.api.get_me()
     sender = jid_of(given["sender"]) if given["sender"] else JIDToNonAD(me.JID)
-    await client.api.revoke_message(jid_of(given["chat"]), sender, given["id"])
+    async with client.encrypting():
+        await client.api.revoke_message(jid_of(given["chat"]), sender, given["id"])
 
 
 def _complete(message: Protobuf) -> None:
