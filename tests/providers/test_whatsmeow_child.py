@@ -25,7 +25,8 @@ from neonize.proto.Neonize_pb2 import LogEntry
 from gateway.providers.whatsmeow.child.client import Client
 
 told = []
-client = Client("one", SimpleNamespace(report_soon=lambda *frame: told.append(frame)))
+link = SimpleNamespace(report_soon=lambda *frame: told.append(frame), report_and_wait=print)
+client = Client("one", link)
 for level, message in json.loads(sys.argv[1]):
     entry = LogEntry(Name="Client", Level=level, Message=message).SerializeToString()
     buffer = ctypes.create_string_buffer(entry, len(entry))
