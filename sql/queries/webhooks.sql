@@ -4,7 +4,7 @@
 -- finish_delivery_queues: logged attempt),
 -- i instance, l locked delivery queue (in readers of events: state of the log), o and q callback in
 -- the outbox, p position to store, r subscription of an account, s deleted callback (in
--- claim_delivery_queues: callback settings), t stored callback settings, w delivery queue of a chat,
+-- claim_delivery_queues: callback settings), t stored callback settings (in finish_delivery_queues: locked delivery queue, owned or not), w delivery queue of a chat,
 -- x deletions of an account.
 
 -- name: enqueue_callbacks
@@ -24,7 +24,8 @@ select * from claim_delivery_queues_v2(
 -- Deletes the callbacks that were delivered or given up, stores the latter as dead letters, and
 -- makes each queue due again, now or after its pause. Changes only queues that this claim still
 -- owns. Returns these queues. Logs the attempts too, in arrays of their own (`logged_`): an attempt of a
--- repeated progress only if its queue is among them, because otherwise it was logged before.
+-- repeated progress only if its queue is among them, because otherwise it was logged before; none of a queue
+-- that was deleted meanwhile, with the person or the instance that it belongs to.
 with done as (
     -- The results as rows.
     select *
@@ -35,9 +36,9 @@ with done as (
     ) as d (
         webhook_id, instance_id, chat, claim_id, up_to, progressed, attempts, pause, error, dead, address
     )
-), queue as materialized (
-    -- Locks the delivery queues that this claim still owns.
-    select d.*,
+), there as materialized (
+    -- Locks the delivery queues, so that an erasure is seen, or sees what is logged.
+    select d.*, w.claim_id = d.claim_id as is_owned,
            case
                when d.error is null and d.progressed then null
                when d.progressed or d.error is not null and w.failing_since is null then now()
@@ -47,9 +48,11 @@ with done as (
     from delivery_queues w
     join done d
         on d.webhook_id = w.webhook_id and d.instance_id = w.instance_id and d.chat = w.chat
-            and d.claim_id = w.claim_id
     order by w.webhook_id, w.instance_id, w.chat
     for no key update of w
+), queue as (
+    -- Those that this claim still owns.
+    select * from there where is_owned
 ), logged as (
     -- Logs the attempts.
     insert into webhook_deliveries (
@@ -67,9 +70,10 @@ with done as (
         instance_id, callback_id, type, chat, target, attempt, delivered, status, error, answer, duration_ms,
         webhook_id, is_repeated
     )
-    where not g.is_repeated or exists (
-        select from queue l
-        where l.webhook_id = g.webhook_id and l.instance_id = g.instance_id and l.chat = g.chat
+    where exists (
+        select from there t
+        where t.webhook_id = g.webhook_id and t.instance_id = g.instance_id and t.chat = g.chat
+            and (t.is_owned or not g.is_repeated)
     )
 ), finished as (
     -- Deletes the callbacks that were delivered or given up.

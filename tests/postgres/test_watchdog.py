@@ -48,6 +48,9 @@ class HangingStarter:
     starter: Starter
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def due(self) -> None:
+        await self.starter.due()
+
     async def start(self, row: ClaimedMessage, *arguments: Any, **options: Any) -> bool:
         if not self.asked.is_set():
             self.asked.set()
