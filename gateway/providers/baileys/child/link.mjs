@@ -32,11 +32,11 @@ export class Link {
     this.#write('Notice', { instance_id, name, body });
   }
 
-  // Returns the engine's answer; throws when the engine refuses.
-  request(instance_id, epoch, what, body) {
+  // Returns the engine's answer; throws when the engine refuses, or once the asker is dropped.
+  request(instance_id, epoch, what, body, asker = undefined) {
     const number = ++this.#number;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(number, { resolve, reject });
+      this.#waiting.set(number, { resolve, reject, asker });
       this.#write('Request', { number, instance_id, epoch, what, body });
     });
   }
@@ -46,6 +46,15 @@ export class Link {
     this.#waiting.delete(number);
     if (refusal) waiting?.reject(new Error(refusal));
     else waiting?.resolve(result);
+  }
+
+  // Ends the questions of an asker that is closed: the engine answers none of them any more.
+  drop(asker) {
+    for (const [number, waiting] of this.#waiting) {
+      if (waiting.asker !== asker) continue;
+      this.#waiting.delete(number);
+      waiting.reject(new Error('the session is closed'));
+    }
   }
 
   #write(kind, fields) {

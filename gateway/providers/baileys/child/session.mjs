@@ -31,7 +31,9 @@ export class Session {
   #timer;
   #closed = false;
   #isFenced = false;
+  #isOver = false;
   #ask;
+  #leave;
   #isCatchingUp = true;
   #watchedPeople = new Set();
   #unread = new Map(); // attributes of messages that the library decrypts now
@@ -45,11 +47,20 @@ export class Session {
     this.sent = new Sent(MAX_SENT, MAX_SENT_CHARACTERS);
     this.notice = (name, body = {}) => link.notice(instanceId, name, body);
     this.outbox = new Outbox({
-      commit: (batch) => this.#ask('commit', batch),
+      commit: (batch) => link.request(instanceId, given.epoch, 'commit', batch),
       onFailure: (error) => this.#fail(error),
       mayAct: () => !this.#isFenced && Number(process.hrtime.bigint()) / 1e9 < deadline(),
     });
-    this.#ask = (what, body) => link.request(instanceId, given.epoch, what, body);
+    // The library does one thing at a time with the keys of a person, for all sessions of the process.
+    // A question that nobody answers would let everything that follows for this person wait for ever.
+    this.#ask = async (what, body) => {
+      if (this.#isOver) throw new Error('the session is closed');
+      return link.request(instanceId, given.epoch, what, body, this);
+    };
+    this.#leave = () => {
+      this.#isOver = true;
+      link.drop(this);
+    };
     this.keys = new Keys(library, this.outbox, (kind, ids) => this.#ask('keys', { kind, ids }));
     this.secrets = new Secrets(this.keys);
     this.unreadable = new Unreadable(library, this.outbox, this.keys);
@@ -101,6 +112,7 @@ export class Session {
     await Promise.race([this.outbox.drained(), pause(2_000)]);
     this.outbox.close();
     await this.#end();
+    this.#leave(); // after the connection, so that a message that is not read is not set aside
   }
 
   // Drops the present connection; the session connects again by itself.
@@ -253,7 +265,7 @@ export class Session {
     this.#isFenced = this.#closed = true;
     clearTimeout(this.#timer);
     this.sent.fail();
-    this.#end();
+    this.#end().then(this.#leave);
     this.notice('Failed', { error: String(error?.message ?? error) });
   }
 
