@@ -1,7 +1,7 @@
 """Every question that Baileys asks WhatsApp ends, and the caller hears how."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from gateway.contract.zapi.messages.media import SendImage
 from gateway.contract.zapi.messages.text import SendText
 from gateway.contract.zapi.privacy import ListDisallowed
 from gateway.errors import NotConnected, SessionUnavailable, TryAgainLater
+from gateway.providers.baileys.store import BaileysStore
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged, MessageReceived
 from tests.fixtures.patience import PATIENCE_SECONDS
@@ -97,3 +98,31 @@ async def test_proxy_that_takes_a_connection_and_says_nothing_is_named(town: Nod
             with pytest.raises(SessionUnavailable, match="proxy"):
                 await tom.session.execute(ReadQrCode())
             await ended.wait()  # the child leaves no connection behind
+
+
+async def test_question_of_a_closed_session_lets_no_later_one_wait(
+    database_url: str, whatsapp: FakeWhatsApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library has one queue for each person in a process, whatever sessions come and go."""
+    asked, read = asyncio.Event(), BaileysStore.keys
+
+    async def never_of_sessions(
+        self: BaileysStore, instance_id: str, kind: str, ids: Sequence[str]
+    ) -> dict[str, str]:
+        if instance_id == "ana" and kind == "session":
+            asked.set()
+            await asyncio.Event().wait()
+        return await read(self, instance_id, kind, ids)
+
+    async with node_at(database_url, whatsapp) as node:
+        bob = await node.linked("bob")
+        with monkeypatch.context() as patch:
+            patch.setattr(BaileysStore, "keys", never_of_sessions)
+            async with node.opened("ana") as ana:
+                await ana.link()
+                await asked.wait()  # for a message of the phone, which each new device gets
+
+        async with node.opened("ana", phone=ana.phone, epoch=2) as ana:
+            await ana.until_state(ConnectionState.CONNECTED)
+            await ana.send(SendText(phone=bob.phone, message="Hello"))
+            assert (await bob.wait_for(MessageReceived)).chat == ana.phone
