@@ -1,11 +1,10 @@
 """Collects items that many tasks submit, and handles them together, as with one statement.
 
 A flush starts as soon as the one before has ended, and a single item is flushed at once. Under
-load, items collect while a flush is in flight. A batch with an interval also lets items collect
-until so long after the begin of the last flush; where items are rare, and where they are many
-anyway, none waits for that. A submitter that takes a turn of its account awaits `due` before, so
-that it has no turn while items collect. A batch that gathers lets those join that are about to be
-submitted.
+load, items collect while a flush is in flight. Submitters that are in no hurry also await `due`: an
+interval after the begin of the last flush, which is none where items are rare, and where they are
+many anyway. They hold nothing meanwhile, such as a turn of their account. A batch that gathers lets
+those join that are about to be submitted.
 """
 
 import asyncio
@@ -37,7 +36,6 @@ _IDLE_TURNS: Final = 3
 class _Submitted(Generic[Item, Answer]):
     item: Item
     answer: asyncio.Future[Answer]
-    at_once: bool
 
 
 class Batch(Generic[Item, Answer]):
@@ -60,32 +58,30 @@ class Batch(Generic[Item, Answer]):
         Args:
             flush: handles the items.
             max_size: of a flush.
-            interval_seconds: from the begin of a flush of few items to that of the next one.
+            interval_seconds: from the begin of a flush of few items until `due` returns.
             gathers: how many items a flush waits for, as long as the event loop is busy with tasks
                 that submit some.
         """
         self._flush, self._max_size = flush, max_size
         self._interval_seconds, self._next_at = interval_seconds, 0.0
         self._gathers = gathers
-        self._hurried, self._due = asyncio.Event(), asyncio.Event()
+        self._due = asyncio.Event()
         self._due_timer: asyncio.TimerHandle | None = None
         self._waiting: deque[_Submitted[Item, Answer]] = deque()
         self._wakeup = asyncio.Event()
 
-    def submit(self, item: Item, *, at_once: bool = False) -> asyncio.Future[Answer]:
-        """Adds an item; returns the future of its answer. With *at_once* no interval counts."""
-        submitted = _Submitted(item, asyncio.get_running_loop().create_future(), at_once)
+    def submit(self, item: Item) -> asyncio.Future[Answer]:
+        """Adds an item to the next flush, which begins soon; returns the future of its answer."""
+        submitted = _Submitted(item, asyncio.get_running_loop().create_future())
         self._waiting.append(submitted)
-        if at_once:
-            self._become_due()  # before the flush begins, so that it takes who waits along
-            self._hurried.set()
+        self._become_due()  # before the flush begins, so that it takes who waits along
         self._wakeup.set()
         return submitted.answer
 
     async def due(self) -> None:
-        """Waits until the interval is over, or until an item is flushed at once.
+        """Waits until the interval is over, or until an item is submitted.
 
-        Those who wait go on together, in time for that flush.
+        Those who wait go on together, in time for its flush.
         """
         loop = asyncio.get_running_loop()
         if self._next_at > loop.time():
@@ -109,25 +105,15 @@ class Batch(Generic[Item, Answer]):
                 await self._wakeup.wait()
                 self._wakeup.clear()
                 while self._waiting:
-                    if self._interval_seconds:
-                        await self._let_items_collect()
+                    self._begin_interval()
                     await self._gather()
                     if not await self._flush_once():
                         await asyncio.sleep(_NO_PROGRESS_SECONDS)
 
-    async def _let_items_collect(self) -> None:
-        """Waits until the next flush may begin, unless an item is to be flushed at once."""
-        loop = asyncio.get_running_loop()
-        seconds = self._next_at - loop.time()
-        if seconds > 0 and not self._hurried.is_set():
-            timer = loop.call_later(seconds, self._hurried.set)
-            try:
-                await self._hurried.wait()
-            finally:
-                timer.cancel()
-        self._hurried.clear()
+    def _begin_interval(self) -> None:
         many = len(self._waiting) >= _MANY_ITEMS
-        self._next_at = loop.time() + (0.0 if many else self._interval_seconds)
+        seconds = 0.0 if many else self._interval_seconds
+        self._next_at = asyncio.get_running_loop().time() + seconds
 
     async def _gather(self) -> None:
         """Returns when there are enough items, or a few turns of the event loop brought none.
@@ -158,8 +144,6 @@ class Batch(Generic[Item, Answer]):
         for submitted, answer in zip(batch, answers, strict=True):
             _resolve(submitted.answer, answer)
         self._waiting.extendleft(reversed(postponed))
-        if any(submitted.at_once for submitted in postponed):
-            self._hurried.set()
         return len(postponed) < len(batch) or not batch
 
 

@@ -107,8 +107,8 @@ class Claimer:
         """Waits until the interval of queues that become idle is over."""
         await self._sleeps.due()
 
-    async def claim(self, cursor: ClaimCursor, *, at_once: bool = False) -> ClaimedMessage | None:
-        """Claims the head of the queue; with *at_once* no interval counts.
+    async def claim(self, cursor: ClaimCursor) -> ClaimedMessage | None:
+        """Claims the head of the queue.
 
         Returns None if the queue is empty, paused or on hold, or if another transaction has locked
         its head. Call it only while the worker owns no row of this queue.
@@ -119,7 +119,7 @@ class Claimer:
         cursor.claim_id = cursor.claim_id or self._new_uuid()
         while True:
             try:
-                claimed = await self._claims.submit(cursor, at_once=at_once)
+                claimed = await self._claims.submit(cursor)
             except DatabaseUnavailable:
                 cursor.answer_lost = True
                 raise
@@ -129,16 +129,14 @@ class Claimer:
             if not cursor.moved:  # else other messages are at the front now
                 return None
 
-    async def sleep(self, cursor: ClaimCursor, *, at_once: bool = False) -> float | None:
+    async def sleep(self, cursor: ClaimCursor) -> float | None:
         """Marks the queue idle, so that the next enqueue wakes its worker.
-
-        With *at_once* no interval counts.
 
         Returns the seconds until the head of the queue is due, by the database's clock, or None if
         the queue is empty or does not move. They count every message that was accepted before the
         mark: if there is one, the caller must claim again.
         """
-        seconds_until_due = await self._sleeps.submit(cursor, at_once=at_once)
+        seconds_until_due = await self._sleeps.submit(cursor)
         if seconds_until_due is not None:
             cursor.has_parked = True  # a message waits: the next claim may let others pass it
         return seconds_until_due

@@ -58,7 +58,7 @@ class NextMessage:
                 self._pauses.queue_was_empty()
                 await self._claimer.sleep_due()
                 async with self._turn():
-                    seconds_until_due = await self._claimer.sleep(self._cursor, at_once=True)
+                    seconds_until_due = await self._claimer.sleep(self._cursor)
                 if seconds_until_due is not None and (claimed := await self._claim()):
                     return claimed
             self._pauses.queue_was_empty()
@@ -73,7 +73,7 @@ class NextMessage:
         if not self.hurries():
             await self._claimer.claim_due()
         async with self._turn():
-            return await self._claimer.claim(self._cursor, at_once=True)
+            return await self._claimer.claim(self._cursor)
 
     def hurries(self) -> bool:
         """Says whether the message goes without the intervals of batches.

@@ -39,12 +39,8 @@ class Starter:
         """Waits until the interval of the batch is over."""
         await self._batch.due()
 
-    async def start(
-        self, claimed: ClaimedMessage, connection_id: str | None = None, *, at_once: bool = False
-    ) -> bool:
+    async def start(self, claimed: ClaimedMessage, connection_id: str | None = None) -> bool:
         """Stores by which connection the attempt goes, and says whether it may begin now.
-
-        With *at_once* no interval counts.
 
         False if the message was canceled or has expired, if the queue is paused or on hold, if
         this node lost the lease, or if a later claim took the row.
@@ -53,7 +49,7 @@ class Starter:
             DatabaseUnavailable: the attempt may have been committed as started. The message must
                 not be sent.
         """
-        return await self._batch.submit(_Start(claimed, connection_id), at_once=at_once)
+        return await self._batch.submit(_Start(claimed, connection_id))
 
     async def _flush(self, starts: list[_Start]) -> Sequence[bool]:
         rows = [start.row for start in starts]

@@ -329,6 +329,6 @@ class Worker:
         self._deps.uncalled.add(row)
         try:
             async with self._turn():
-                return await self._deps.starter.start(row, self._live.connection_id, at_once=True)
+                return await self._deps.starter.start(row, self._live.connection_id)
         except DatabaseUnavailable:
             return False  # if the start was committed, handing back undoes it

@@ -95,13 +95,13 @@ class DeliveryRecorder:
         await self._batch.due()
 
     async def finish(self, progress: QueueProgress) -> bool:
-        """Commits *progress* at once, and tries again for as long as Postgres is unavailable.
+        """Commits *progress*, and tries again for as long as Postgres is unavailable.
 
         Returns whether the queue holds more callbacks.
         """
         while True:
             try:
-                return await self._batch.submit(progress, at_once=True)
+                return await self._batch.submit(progress)
             except DatabaseUnavailable as error:
                 logger.warning(
                     "database_unavailable", component="delivery_recorder", error=str(error)

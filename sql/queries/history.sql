@@ -1,5 +1,6 @@
--- Aliases: a receipt (in list_messages_of_chat: name of the chat), b message before the receipt, c chat (in add_received: contact), i id of a message (in
--- find_expired_months and delete_expired_receipts: inheritance; in list_receipts: identity), m message,
+-- Aliases: a receipt (in list_messages_of_chat: name of the chat), b message before the receipt, c chat (in
+-- add_received: contact), i id of a message (in find_expired_months and delete_expired_receipts:
+-- inheritance; in list_receipts: identity), m message,
 -- n named message (in find_known and list_statuses: number), p identity, q queued message, r receipt of a participant, w wanted id.
 
 -- name: find_known

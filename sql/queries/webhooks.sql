@@ -4,7 +4,8 @@
 -- finish_delivery_queues: logged attempt),
 -- i instance, l locked delivery queue (in readers of events: state of the log), o and q callback in
 -- the outbox, p position to store, r subscription of an account, s deleted callback (in
--- claim_delivery_queues: callback settings), t stored callback settings (in finish_delivery_queues: locked delivery queue, owned or not), w delivery queue of a chat,
+-- claim_delivery_queues: callback settings), t stored callback settings (in finish_delivery_queues:
+-- locked delivery queue, owned or not), w delivery queue of a chat,
 -- x deletions of an account.
 
 -- name: enqueue_callbacks

@@ -39,7 +39,7 @@ class RunningTime:
             self._note()
 
     def _note(self) -> None:
-        """Adds the time in which no tick came; whoever asks first afterwards finds it."""
+        """Adds the time in which no tick came; the first call afterwards finds it."""
         now = _loop_time()
         late = now - self._ticked_at - _TICK_SECONDS
         if late > _MAX_LATE_SECONDS:

@@ -65,7 +65,7 @@ def receipt(
 
 
 async def store(batch: ReceiptBatch, *receipts: ReportedReceipt) -> list[Any]:
-    stores = (batch.store(each, at_once=False) for each in receipts)
+    stores = (batch.store(each) for each in receipts)
     return await asyncio.gather(*stores, return_exceptions=True)
 
 

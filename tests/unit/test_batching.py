@@ -208,53 +208,18 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_interval_lets_items_collect_until_one_is_for_at_once() -> None:
-    flushes = Flushes()
-    batch = Batch[str, str](flushes, interval_seconds=10 * PATIENCE_SECONDS)
-
-    async with running(batch):
-        assert await batch.submit("a") == "A"
-        collected = [batch.submit("b")]
-        await turns(20)
-        collected.append(batch.submit("c"))
-        await turns(20)
-        assert flushes.batches == [["a"]]
-        collected.append(batch.submit("d", at_once=True))
-        assert await asyncio.gather(*collected) == ["B", "C", "D"]
-
-    assert flushes.batches == [["a"], ["b", "c", "d"]]
-
-
-async def test_interval_ends_by_itself() -> None:
-    flushes = Flushes()
-    batch = Batch[str, str](flushes, interval_seconds=0.01)
-
-    async with running(batch):
-        assert await batch.submit("a") == "A"
-        assert await batch.submit("b") == "B"
-
-
-async def test_flush_of_many_items_is_followed_by_no_interval() -> None:
-    flushes = Flushes()
-    batch = Batch[str, str](flushes, interval_seconds=10 * PATIENCE_SECONDS)
-
-    async with running(batch):
-        many = [batch.submit(str(n)) for n in range(10)]
-        await asyncio.gather(*many)
-        assert await batch.submit("a") == "A"
+async def submit_when_due(batch: Batch[str, str], item: str) -> str:
+    await batch.due()
+    return await batch.submit(item)
 
 
 async def test_those_who_wait_until_due_go_on_together() -> None:
     flushes = Flushes()
     batch = Batch[str, str](flushes, interval_seconds=0.05)
 
-    async def submit_when_due(item: str) -> str:
-        await batch.due()
-        return await batch.submit(item, at_once=True)
-
     async with running(batch):
-        assert await submit_when_due("a") == "A"  # waits for nothing
-        waiting = [asyncio.create_task(submit_when_due(letter)) for letter in "bcd"]
+        assert await submit_when_due(batch, "a") == "A"  # waits for nothing
+        waiting = [asyncio.create_task(submit_when_due(batch, letter)) for letter in "bcd"]
         await turns(20)
         assert flushes.batches == [["a"]]
         waiting[0].cancel()
@@ -263,35 +228,28 @@ async def test_those_who_wait_until_due_go_on_together() -> None:
     assert flushes.batches == [["a"], ["c", "d"]]
 
 
-async def test_flush_at_once_takes_along_who_waits_until_due() -> None:
+async def test_flush_takes_along_who_waits_until_due() -> None:
     flushes = Flushes()
     batch = Batch[str, str](flushes, interval_seconds=10 * PATIENCE_SECONDS)
 
-    async def submit_when_due(item: str) -> str:
-        await batch.due()
-        return await batch.submit(item, at_once=True)
-
     async with running(batch):
         assert await batch.submit("a") == "A"
-        waiting = asyncio.gather(*map(submit_when_due, "bc"))
+        waiting = asyncio.gather(*(submit_when_due(batch, letter) for letter in "bc"))
         await turns(20)
-        assert await batch.submit("d", at_once=True) == "D"
+        assert flushes.batches == [["a"]]
+        assert await batch.submit("d") == "D"
         assert await waiting == ["B", "C"]
 
     assert flushes.batches == [["a"], ["d", "b", "c"]]
 
 
-async def test_postponed_item_for_at_once_waits_for_no_interval() -> None:
-    flushes = Flushes(
-        lambda items: [NEXT_FLUSH if len(flushes.batches) == 1 and q == "b" else q for q in items]
-    )
+async def test_flush_of_many_items_is_followed_by_no_interval() -> None:
+    flushes = Flushes()
     batch = Batch[str, str](flushes, interval_seconds=10 * PATIENCE_SECONDS)
-    items = [batch.submit("a"), batch.submit("b", at_once=True)]
 
     async with running(batch):
-        assert await asyncio.gather(*items) == ["a", "b"]
-
-    assert flushes.batches == [["a", "b"], ["b"]]
+        await asyncio.gather(*(batch.submit(str(n)) for n in range(10)))
+        assert await submit_when_due(batch, "a") == "A"
 
 
 async def test_flush_gathers_items_of_tasks_that_are_about_to_submit() -> None:

@@ -37,11 +37,7 @@ class LibraryTables:
 
 
 async def open_client(
-    child: Child,
-    spec: SessionSpec,
-    settings: WhatsmeowSettings,
-    store: Json,
-    device: str | None,
+    child: Child, spec: SessionSpec, settings: WhatsmeowSettings, store: Json, device: str | None
 ) -> None:
     """Has the child connect as *device*, or link a new one, with the keys of *store*."""
     async with asyncio.timeout(_OPENING_SECONDS):

@@ -103,11 +103,11 @@ class Inbound:
     async def store_receipt(
         self, account_id: str, receipt: ReportedReceipt, *, at_once: bool
     ) -> bool | None:
-        """Does what `ReceiptBatch.store` does when it is the account's turn."""
+        """Stores it when it is the account's turn; without *at_once*, when it is due, too."""
         if not at_once:
             await self._receipts.due()
         async with self._turns.turn(account_id):
-            return await self._receipts.store(receipt, at_once=True)
+            return await self._receipts.store(receipt)
 
     @asynccontextmanager
     async def transaction(self, account_id: str) -> AsyncIterator[AsyncConnection]:

@@ -47,15 +47,15 @@ class ReceiptBatch:
         """Waits until the interval of the batch is over."""
         await self._batch.due()
 
-    async def store(self, receipt: ReportedReceipt, *, at_once: bool) -> bool | None:
-        """Returns once the receipt is committed; with *at_once* no interval counts.
+    async def store(self, receipt: ReportedReceipt) -> bool | None:
+        """Commits the receipt.
 
         Returns whether it was processed; otherwise it is pending. None for a repeated event.
 
         Raises:
             DatabaseUnavailable: it may have been committed.
         """
-        return await self._batch.submit(receipt, at_once=at_once)
+        return await self._batch.submit(receipt)
 
     async def _flush(
         self, receipts: list[ReportedReceipt]

@@ -52,7 +52,7 @@ export class Session {
       mayAct: () => !this.#isFenced && Number(process.hrtime.bigint()) / 1e9 < deadline(),
     });
     // The library does one thing at a time with the keys of a person, for all sessions of the process.
-    // A question that nobody answers would let everything that follows for this person wait for ever.
+    // A question without an answer would let everything that follows for this person wait for ever.
     this.#ask = async (what, body) => {
       if (this.#isOver) throw new Error('the session is closed');
       return link.request(instanceId, given.epoch, what, body, this);
