@@ -15,8 +15,13 @@ _SET: Final = SQL(
     "select set_config('plan_cache_mode', %(mode)s::text, false),"
     " set_config('enable_seqscan', %(seqscan)s::text, false),"
     " set_config('random_page_cost', %(page_cost)s::text, false),"
-    " set_config('cpu_tuple_cost', %(row_cost)s::text, false), set_config('jit', 'off', false)"
+    " set_config('cpu_tuple_cost', %(row_cost)s::text, false), set_config('jit', 'off', false),"
+    " set_config('enable_partition_pruning', %(pruning)s::text, false)"
 )
+# A statement of Postgres 18 that locks a row which another transaction has changed checks that row
+# in a state of its own. This replaces the expressions that find partitions, and frees them when the
+# check is over: looking a partition up later in the statement ends with a segmentation fault.
+_PRUNING_CRASHES_FROM: Final = 180_000
 # To Postgres an unknown array has ten elements, so it would rather read a table of 200 rows than
 # look ten up. The costs say that a look-up is cheap and a row is not.
 _ONCE: Final = {
@@ -41,7 +46,9 @@ class Plans:
     async def plan_once(self, connection: AsyncConnection, *, once: bool) -> None:
         """Makes Postgres plan the next statements once for all parameters, or as usual."""
         if self.once is not once:
-            await connection.execute(_SET, _ONCE if once else _AS_USUAL)
+            crashes = connection.info.server_version >= _PRUNING_CRASHES_FROM
+            settings = _ONCE if once else _AS_USUAL
+            await connection.execute(_SET, {**settings, "pruning": "off" if crashes else None})
             self.once = once
 
     async def discard_old(self, connection: AsyncConnection, now: float) -> None:

@@ -70,6 +70,7 @@ class Watched:
     clock: SteppedClock
     metrics: Metrics
     revived: list[str]
+    schedule_wakes: list[str]
     phone: Phone = field(default_factory=Phone)
 
     def connect(self) -> None:
@@ -110,7 +111,10 @@ async def watched(
         if hanging:
             deps = replace(deps, starter=cast("Any", HangingStarter(node.starter)))
         rescue = Rescue(node.database, node.recorder, at_once())
-        coordinator = Coordinator(sessions, deps, rescue)
+        wakes = list[str]()
+        coordinator = Coordinator(
+            sessions, deps, rescue, wake_schedule=lambda: wakes.append("woken")
+        )
         watchdog = QueueWatchdog(
             node.database,
             clock,
@@ -121,7 +125,9 @@ async def watched(
             revive=revived.append,
             stalled_seconds=STALLED_SECONDS,
         )
-        both = Watched(node, instance, coordinator, sessions, watchdog, clock, metrics, revived)
+        both = Watched(
+            node, instance, coordinator, sessions, watchdog, clock, metrics, revived, wakes
+        )
         tasks = [asyncio.create_task(part.run_until(stopping)) for part in (rescue, coordinator)]
         if connected:
             both.connect()
@@ -188,6 +194,14 @@ async def test_canceled_worker_is_replaced_at_once(
         task.cancel()
 
         assert await it.phone.sent.get() == "1"
+
+
+async def test_schedule_learns_of_queues_that_come_to_the_node(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    """It looks at the next time only when it is woken, or each half minute."""
+    async with watched(database_url, operator) as it:
+        assert it.schedule_wakes == ["woken"]
 
 
 async def test_session_without_a_worker_gets_one(
