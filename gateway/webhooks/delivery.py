@@ -100,6 +100,7 @@ class Delivery:
         self._loop.wake()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
+        self._claims_released = False  # those of a run that failed, too
         try:
             async with asyncio.TaskGroup() as self._deliveries:
                 await self._loop.run_until(stopping)

@@ -37,20 +37,31 @@ with done as (
     ) as d (
         webhook_id, instance_id, chat, claim_id, up_to, progressed, attempts, pause, error, dead, address
     )
-), there as materialized (
-    -- Locks the delivery queues, so that an erasure is seen, or sees what is logged.
-    select d.*, w.claim_id = d.claim_id as is_owned,
-           case
-               when d.error is null and d.progressed then null
-               when d.progressed or d.error is not null and w.failing_since is null then now()
-               else w.failing_since
-           end as failing_since,
+), line as materialized (
+    -- Locks the delivery queues of Z-API's webhooks, so that an erasure is seen, or sees what is logged.
+    -- Each partition has a statement of its own, here and below: of a join with both, sorted, Postgres 18
+    -- loses the rows that it has waited for, and looking a partition up after that may end it.
+    select d.*, w.claim_id = d.claim_id as is_owned, w.pending, w.failing_since,
            case when not d.progressed then w.first_attempt_at end as first_attempt_at
-    from delivery_queues w
+    from webhook_lines w
+    join done d
+        on d.webhook_id = w.webhook_id and d.instance_id = w.instance_id and d.chat = w.chat
+    order by w.instance_id, w.chat
+    for no key update of w
+), further as materialized (
+    -- Locks those of further webhooks.
+    select d.*, w.claim_id = d.claim_id as is_owned, w.pending, w.failing_since,
+           case when not d.progressed then w.first_attempt_at end as first_attempt_at
+    from further_delivery_queues w
     join done d
         on d.webhook_id = w.webhook_id and d.instance_id = w.instance_id and d.chat = w.chat
     order by w.webhook_id, w.instance_id, w.chat
     for no key update of w
+), there as (
+    -- All of them.
+    select * from line
+    union all
+    select * from further
 ), queue as (
     -- Those that this claim still owns.
     select * from there where is_owned
@@ -76,13 +87,25 @@ with done as (
         where t.webhook_id = g.webhook_id and t.instance_id = g.instance_id and t.chat = g.chat
             and (t.is_owned or not g.is_repeated)
     )
-), finished as (
-    -- Deletes the callbacks that were delivered or given up.
-    delete from callback_outbox o
+), deleted as (
+    -- Deletes the callbacks of Z-API's webhooks that were delivered or given up.
+    delete from webhook_outbox o
     using queue l
     where o.webhook_id = l.webhook_id and o.instance_id = l.instance_id and o.chat = l.chat
         and o.position <= l.up_to
-    returning o.*
+    returning o.webhook_id, o.instance_id, o.chat, o.id, o.type, o.body, o.created_at
+), deleted_further as (
+    -- Deletes those of further webhooks.
+    delete from further_outbox o
+    using queue l
+    where o.webhook_id = l.webhook_id and o.instance_id = l.instance_id and o.chat = l.chat
+        and o.position <= l.up_to
+    returning o.webhook_id, o.instance_id, o.chat, o.id, o.type, o.body, o.created_at
+), finished as (
+    -- All of them.
+    select * from deleted
+    union all
+    select * from deleted_further
 ), given_up as (
     -- Stores those that were given up as dead letters.
     insert into webhook_dead_letters as b (
@@ -114,25 +137,48 @@ with done as (
     left join finished s
         on s.webhook_id = l.webhook_id and s.instance_id = l.instance_id and s.chat = l.chat
     group by l.webhook_id, l.instance_id, l.chat
+), progress as materialized (
+    -- What becomes of each delivery queue.
+    select l.webhook_id, l.instance_id, l.chat, l.error, l.address, l.pending - c.finished as pending,
+           case
+               -- Later than the begin of any claim that may still see what is deleted here: a node of
+               -- the release before reads with the snapshot of its claim.
+               when l.pending > c.finished then clock_timestamp() + make_interval(secs => l.pause)
+           end as due_at,
+           case when l.dead is null then l.attempts else 0 end as attempts,
+           case
+               when l.error is null and l.progressed then null
+               when l.progressed or l.error is not null and l.failing_since is null then now()
+               else l.failing_since
+           end as failing_since,
+           case
+               when l.dead is null and l.attempts > 0 then coalesce(l.first_attempt_at, now())
+           end as first_attempt_at
+    from queue l
+    join counted c
+        on c.webhook_id = l.webhook_id and c.instance_id = l.instance_id and c.chat = l.chat
+), changed as (
+    -- Changes the delivery queues of Z-API's webhooks.
+    update webhook_lines w
+    set pending = p.pending, due_at = p.due_at, attempts = p.attempts, last_error = p.error,
+        failing_since = p.failing_since, address = p.address, first_attempt_at = p.first_attempt_at,
+        claim_id = null, claimed_by = null
+    from progress p
+    where w.webhook_id = p.webhook_id and w.instance_id = p.instance_id and w.chat = p.chat
+    returning w.webhook_id, w.instance_id, w.chat, w.due_at
+), changed_further as (
+    -- Changes those of further webhooks.
+    update further_delivery_queues w
+    set pending = p.pending, due_at = p.due_at, attempts = p.attempts, last_error = p.error,
+        failing_since = p.failing_since, address = p.address, first_attempt_at = p.first_attempt_at,
+        claim_id = null, claimed_by = null
+    from progress p
+    where w.webhook_id = p.webhook_id and w.instance_id = p.instance_id and w.chat = p.chat
+    returning w.webhook_id, w.instance_id, w.chat, w.due_at
 )
-update delivery_queues w
-set pending = w.pending - c.finished,
-    due_at = case
-        -- Later than the begin of any claim that may still see what is deleted here: a node of the
-        -- release before reads with the snapshot of its claim.
-        when w.pending > c.finished then clock_timestamp() + make_interval(secs => l.pause)
-    end,
-    attempts = case when l.dead is null then l.attempts else 0 end,
-    last_error = l.error, failing_since = l.failing_since, address = l.address,
-    first_attempt_at = case
-        when l.dead is null and l.attempts > 0 then coalesce(l.first_attempt_at, now())
-    end,
-    claim_id = null, claimed_by = null
-from queue l
-join counted c
-    on c.webhook_id = l.webhook_id and c.instance_id = l.instance_id and c.chat = l.chat
-where w.webhook_id = l.webhook_id and w.instance_id = l.instance_id and w.chat = l.chat
-returning w.webhook_id, w.instance_id, w.chat, w.due_at is not null as has_more;
+select webhook_id, instance_id, chat, due_at is not null as has_more from changed
+union all
+select webhook_id, instance_id, chat, due_at is not null from changed_further;
 
 -- name: wake_receiver
 -- Makes every queue that waits for the receiver due: it answers again.
