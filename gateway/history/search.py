@@ -16,6 +16,7 @@ from gateway.contract.extensions.history import (
 )
 from gateway.contract.handlers import Handlers
 from gateway.database.cursors import read_places, write_cursor
+from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import NotFound
 from gateway.history.operations import HistoryContext, find_message
@@ -174,7 +175,9 @@ class _Search:
             "before": self.cursor.sequence_number,
             "max_examined": _MAX_EXAMINED,
         }
-        rows = await self._fetch(_SEARCH_WAITING, states, phones=self.phones, **window)
+        rows = await self._fetch(
+            self.context.database, _SEARCH_WAITING, states, phones=self.phones, **window
+        )
         if self._has_enough(rows):
             return _Stream(rows)
         end = await self.context.database.fetch_one(_WaitingEnd, _END_OF_WAITING, **window)
@@ -196,10 +199,15 @@ class _Search:
             "before_id": self.cursor.message_id,
         }
         if self.phones is not None:
-            rows = await self._fetch(_SEARCH_FINAL_OF_CHAT, states, phones=self.phones, **place)
-            return _Stream(rows)
+            # With one plan for all chats, Postgres would read all messages of the instance.
+            each_time = self.context.database.planned_each_time()
+            return _Stream(
+                await self._fetch(
+                    each_time, _SEARCH_FINAL_OF_CHAT, states, phones=self.phones, **place
+                )
+            )
         window = {**place, "max_examined": _MAX_EXAMINED if states else self._limit}
-        rows = await self._fetch(_SEARCH_FINAL, states, **window)
+        rows = await self._fetch(self.context.database, _SEARCH_FINAL, states, **window)
         if states is None or self._has_enough(rows):
             return _Stream(rows)
         end = await self.context.database.fetch_one(
@@ -223,10 +231,11 @@ class _Search:
 
     async def _fetch(
         self,
+        database: Database,
         statement: SQL,
         states: list[str] | None,
         **parameters: object,
     ) -> list[MessageState]:
-        return await self.context.database.fetch_all(
+        return await database.fetch_all(
             MessageState, statement, **parameters, **self._span, states=states, limit=self._limit
         )

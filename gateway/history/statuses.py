@@ -7,6 +7,8 @@ from itertools import groupby
 
 from gateway.clock import epoch_ms
 from gateway.contract.extensions.messages_status import (
+    COUNTED_BEYOND_PAGE,
+    MAX_EXAMINED,
     AggregatedStatus,
     MessageCounts,
     MessagesStatus,
@@ -18,12 +20,11 @@ from gateway.contract.extensions.messages_status import (
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.spellings import is_group
-from gateway.database.pool import Count, Database
+from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.identities.people import names_of
 
 _LIST_STATUSES = query("history", "list_statuses")
-_COUNT_STATUSES = query("history", "count_statuses")
 _LIST_RECEIPTS = query("history", "list_receipts")
 
 
@@ -62,6 +63,29 @@ class _Message(_Times):
 
 
 @dataclass(frozen=True, slots=True)
+class _Row(_Times):
+    """A message, if the page has one, and how many messages there are in all."""
+
+    total: int
+    message_id: str | None
+    phone: str | None
+    sent_at: datetime | None
+    lid: str | None
+
+    def messages(self) -> Iterator[_Message]:
+        if self.message_id is not None and self.phone is not None and self.sent_at is not None:
+            yield _Message(
+                self.delivered_at,
+                self.read_at,
+                self.played_at,
+                self.message_id,
+                self.phone,
+                self.sent_at,
+                self.lid,
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class _Receipt(_Times):
     message_id: str
     participant: str
@@ -82,15 +106,19 @@ async def read_messages_status(
         for chat in (operation.group_id, operation.phone)
         if chat
     ]
-    wanted = {
-        "instance_id": context.instance_id,
-        "message_id": operation.message_id,
-        "phones": sorted({name for names in chats for name in names}),
-    }
-    counted = await context.database.fetch_one(Count, _COUNT_STATUSES, **wanted)
-    messages = await context.database.fetch_all(
-        _Message, _LIST_STATUSES, **wanted, max_count=operation.limit, skipped=operation.offset
+    # Planned for these parameters, a chat of many messages would be read to its end.
+    found = await context.database.planned_once().fetch_all(
+        _Row,
+        _LIST_STATUSES,
+        instance_id=context.instance_id,
+        message_id=operation.message_id,
+        phones=sorted({name for names in chats for name in names}),
+        max_examined=MAX_EXAMINED,
+        max_counted=operation.offset + operation.limit + COUNTED_BEYOND_PAGE,
+        max_count=operation.limit,
+        skipped=operation.offset,
     )
+    messages = [message for row in found for message in row.messages()]
     rows = await context.database.fetch_all(
         _Receipt,
         _LIST_RECEIPTS,
@@ -98,9 +126,7 @@ async def read_messages_status(
         message_ids=[m.message_id for m in messages if is_group(m.phone)],
     )
     receipts = {key: list(of_one) for key, of_one in groupby(rows, key=lambda r: r.message_id)}
-    meta = StatusMeta(
-        total=counted.count if counted else 0, limit=operation.limit, offset=operation.offset
-    )
+    meta = StatusMeta(total=found[0].total, limit=operation.limit, offset=operation.offset)
     if operation.format == "raw":
         raw = (item for m in messages for item in _raw(context, m, receipts))
         return MessagesStatus(data=tuple(raw), meta=meta)

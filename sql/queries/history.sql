@@ -1,7 +1,8 @@
 -- Aliases: a receipt (in list_messages_of_chat: name of the chat), b message before the receipt, c chat (in
--- add_received: contact), i id of a message (in find_expired_months and delete_expired_receipts:
--- inheritance; in list_receipts: identity), m message,
--- n named message (in find_known and list_statuses: number), p identity, q queued message, r receipt of a participant, w wanted id.
+-- add_received: contact; in list_statuses: name of the chat), i id of a message (in
+-- find_expired_months and delete_expired_receipts: inheritance; in list_receipts: identity), m message,
+-- n named message (in find_known and list_statuses: number), p identity, q queued message, r receipt of a
+-- participant, s shown message, t total, w wanted id.
 
 -- name: find_known
 -- Messages with their chat as WhatsApp knows it, whichever spelling of the number they were sent to.
@@ -293,38 +294,67 @@ where ctid = any(array(
 select set_config('lock_timeout', %(milliseconds)s::text, true);
 
 -- name: list_statuses
--- Messages that the instance sent, with the first time of each state, newest first.
-select m.message_id, m.phone, coalesce(m.sent_at, m.recorded_at) as sent_at, m.delivered_at,
-       m.read_at, m.played_at, p.lid
-from messages m
-left join whatsapp_numbers n on n.instance_id = m.instance_id and n.spelling = m.phone
-left join identities p on p.instance_id = m.instance_id and p.phone = coalesce(n.phone, m.phone)
-where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('received', 'sent')
-    and (cardinality(%(phones)s::text[]) = 0 or m.phone = any(%(phones)s::text[]))
-    and (
-        %(message_id)s::text is null
-        or (m.message_id, m.recorded_at) in (
-            select i.message_id, i.recorded_at from message_ids i
-            where i.instance_id = %(instance_id)s::text
-                and (i.message_id = %(message_id)s::text or i.provider_message_id = %(message_id)s::text)
-        )
+-- Messages that the instance sent, with the first time of each state, newest first; and how many there
+-- are in all, of which it counts max_counted. Where the page is empty, one row without a message has the
+-- number. At most max_examined messages are examined: the newest of the instance, or of each name of the
+-- chat.
+with examined as (
+    -- The newest of the instance; of each name of a chat; or the one with the id.
+    (
+        select m.message_id, m.recorded_at, m.from_me, m.status
+        from messages m
+        where m.instance_id = %(instance_id)s::text
+            and cardinality(%(phones)s::text[]) = 0 and %(message_id)s::text is null
+        order by m.recorded_at desc, m.message_id
+        limit %(max_examined)s::int
     )
-order by m.recorded_at desc, m.message_id
-limit %(max_count)s::int offset %(skipped)s::int;
-
--- name: count_statuses
-select count(*) as count
-from messages m
-where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('received', 'sent')
-    and (cardinality(%(phones)s::text[]) = 0 or m.phone = any(%(phones)s::text[]))
-    and (
-        %(message_id)s::text is null
-        or (m.message_id, m.recorded_at) in (
-            select i.message_id, i.recorded_at from message_ids i
-            where i.instance_id = %(instance_id)s::text
-                and (i.message_id = %(message_id)s::text or i.provider_message_id = %(message_id)s::text)
-        )
-    );
+    union all
+    select m.message_id, m.recorded_at, m.from_me, m.status
+    from unnest(%(phones)s::text[]) as c (name)
+    cross join lateral (
+        select message_id, recorded_at, from_me, status
+        from messages
+        where instance_id = %(instance_id)s::text and phone = c.name and %(message_id)s::text is null
+        order by recorded_at desc
+        limit %(max_examined)s::int
+    ) m
+    union all
+    select m.message_id, m.recorded_at, m.from_me, m.status
+    from message_ids i
+    join messages m
+        on m.instance_id = i.instance_id and m.message_id = i.message_id and m.recorded_at = i.recorded_at
+    where i.instance_id = %(instance_id)s::text
+        and (i.message_id = %(message_id)s::text or i.provider_message_id = %(message_id)s::text)
+        and (cardinality(%(phones)s::text[]) = 0 or m.phone = any(%(phones)s::text[]))
+), sent as materialized (
+    -- Those that the instance sent.
+    select message_id, recorded_at from examined
+    where from_me and status in ('received', 'sent')
+    order by recorded_at desc, message_id
+    limit %(max_counted)s::int
+), page as (
+    -- Those of the page.
+    select message_id, recorded_at from sent
+    order by recorded_at desc, message_id
+    limit %(max_count)s::int offset %(skipped)s::int
+), shown as (
+    -- With their times and the LID of the chat.
+    select m.message_id, m.phone, m.recorded_at, coalesce(m.sent_at, m.recorded_at) as sent_at,
+           m.delivered_at, m.read_at, m.played_at, p.lid
+    from page
+    cross join lateral (
+        select * from messages
+        where instance_id = %(instance_id)s::text and message_id = page.message_id
+            and recorded_at = page.recorded_at
+        limit 1
+    ) m
+    left join whatsapp_numbers n on n.instance_id = m.instance_id and n.spelling = m.phone
+    left join identities p on p.instance_id = m.instance_id and p.phone = coalesce(n.phone, m.phone)
+)
+select t.total, s.message_id, s.phone, s.sent_at, s.delivered_at, s.read_at, s.played_at, s.lid
+from (select count(*) as total from sent) t
+left join shown s on true
+order by s.recorded_at desc, s.message_id;
 
 -- name: list_receipts
 select r.message_id, r.participant, i.lid, r.delivered_at, r.read_at, r.played_at

@@ -1,6 +1,6 @@
 """The states of messages, for callers without a webhook."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -13,6 +13,11 @@ from gateway.contract.wire import Chat, Wire
 
 _MAX_ITEMS, _DEFAULT_ITEMS = 1_000, 100
 _MAX_ID_LENGTH = 255
+
+MAX_EXAMINED: Final = 50_000
+"""How many of the newest messages, sent and received, are read to find those that were sent."""
+COUNTED_BEYOND_PAGE: Final = 10_000
+"""How many messages `total` counts beyond the page: a reader of all pages comes to their end."""
 
 ReceiptState = Literal["sent", "delivered", "read", "played"]
 
@@ -80,7 +85,7 @@ class RawStatus(Wire):
 
 
 class StatusMeta(Wire):
-    """`total` counts messages."""
+    """`total` counts the messages that are searched, at most 10,000 beyond this page."""
 
     total: int
     limit: int
@@ -98,7 +103,8 @@ class ReadMessagesStatus(Operation[MessagesStatus], method="GET", path="/message
     """The states of sent messages, by message, group or phone, newest first.
 
     `aggregated` counts people for each message; `raw` lists each state it reached, as the
-    webhook reports it.
+    webhook reports it. Only the newest 50,000 messages of the instance, or of the chat, are
+    searched; `messageId` finds any message.
     """
 
     scope = ApiScope.READ
