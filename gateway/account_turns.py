@@ -136,9 +136,8 @@ class AccountTurns:
 
     def has_company(self, account_id: str) -> bool:
         """Returns whether another account has work, or had some a moment ago."""
-        return any(
-            len(names) > (account_id in names) for names in (self._accounts, self._recent.names())
-        )
+        accounts, recent = self._accounts, self._recent.names()
+        return len(accounts) > (account_id in accounts) or len(recent) > (account_id in recent)
 
 
 class _Turn:

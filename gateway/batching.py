@@ -4,12 +4,13 @@ A flush starts as soon as the one before has ended, and a single item is flushed
 load, items collect while a flush is in flight. Submitters that are in no hurry also await `due`: an
 interval after the begin of the last flush, which is none where items are rare, and where they are
 many anyway. They hold nothing meanwhile, such as a turn of their account. A batch that gathers lets
-those join that are about to be submitted.
+those join that are about to be submitted. A batch may have several flushes in flight: the items of
+one source then wait for no flush of others.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -51,7 +52,9 @@ class Batch(Generic[Item, Answer]):
         *,
         max_size: int = 500,
         interval_seconds: float = 0.0,
-        gathers: int = 0,
+        gathers: Callable[[], int] = lambda: 0,
+        max_flushes: int = 1,
+        source_of: Callable[[Item], Hashable] = lambda _item: None,
     ) -> None:
         """Prepares the batch.
 
@@ -59,12 +62,16 @@ class Batch(Generic[Item, Answer]):
             flush: handles the items.
             max_size: of a flush.
             interval_seconds: from the begin of a flush of few items until `due` returns.
-            gathers: how many items a flush waits for, as long as the event loop is busy with tasks
-                that submit some.
+            gathers: says how many items a flush waits for, as long as the event loop is busy with
+                tasks that submit some.
+            max_flushes: how many flushes are in flight at most.
+            source_of: says where an item comes from; two flushes have no source in common.
         """
         self._flush, self._max_size = flush, max_size
         self._interval_seconds, self._next_at = interval_seconds, 0.0
         self._gathers = gathers
+        self._max_flushes, self._source_of = max_flushes, source_of
+        self._in_flight: list[frozenset[Hashable]] = []
         self._due = asyncio.Event()
         self._due_timer: asyncio.TimerHandle | None = None
         self._waiting: deque[_Submitted[Item, Answer]] = deque()
@@ -100,15 +107,49 @@ class Batch(Generic[Item, Answer]):
 
         Not a PeriodicLoop: it runs only when items wait, and every failure goes to the submitter.
         """
-        async with waking(self._wakeup, when=stopping):
-            while not stopping.is_set():
+        async with waking(self._wakeup, when=stopping), asyncio.TaskGroup() as flushes:
+            # What a flush in flight postpones is flushed again, also after the stop.
+            while self._waiting or self._in_flight or not stopping.is_set():
                 await self._wakeup.wait()
                 self._wakeup.clear()
-                while self._waiting:
-                    self._begin_interval()
-                    await self._gather()
-                    if not await self._flush_once():
-                        await asyncio.sleep(_NO_PROGRESS_SECONDS)
+                while batch := await self._next_batch():
+                    sources = self._begin_flush(batch)
+                    if self._max_flushes == 1:
+                        await self._handle(batch, sources)
+                    else:
+                        flushes.create_task(self._handle(batch, sources))
+
+    async def _next_batch(self) -> "list[_Submitted[Item, Answer]]":
+        """Returns what the next flush may take now."""
+        if not self._waiting or len(self._in_flight) >= self._max_flushes:
+            return []
+        self._begin_interval()
+        await self._gather()
+        busy = frozenset[Hashable]().union(*self._in_flight)
+        batch, busy_ones = list[_Submitted[Item, Answer]](), list[_Submitted[Item, Answer]]()
+        while self._waiting and len(batch) + len(busy_ones) < self._max_size:
+            submitted = self._waiting.popleft()
+            if not submitted.answer.done():
+                is_busy = bool(busy) and self._source_of(submitted.item) in busy
+                (busy_ones if is_busy else batch).append(submitted)
+        self._waiting.extendleft(reversed(busy_ones))
+        return batch
+
+    def _begin_flush(self, batch: "list[_Submitted[Item, Answer]]") -> frozenset[Hashable]:
+        """Notes the sources of a flush, before the next batch is taken."""
+        sources = frozenset(self._source_of(submitted.item) for submitted in batch)
+        self._in_flight.append(sources)
+        return sources
+
+    async def _handle(
+        self, batch: "list[_Submitted[Item, Answer]]", sources: frozenset[Hashable]
+    ) -> None:
+        try:
+            if not await self._flush_batch(batch):
+                await asyncio.sleep(_NO_PROGRESS_SECONDS)
+        finally:
+            self._in_flight.remove(sources)
+            self._wakeup.set()
 
     def _begin_interval(self) -> None:
         many = len(self._waiting) >= _MANY_ITEMS
@@ -121,19 +162,17 @@ class Batch(Generic[Item, Answer]):
         Without this, a flush that ends at once is followed by one of the few items that came
         meanwhile, while most submitters have yet to act on their answers.
         """
-        seen, idle_turns = 0, 0
-        while len(self._waiting) < self._gathers and idle_turns < _IDLE_TURNS:
+        seen, idle_turns, wanted = 0, 0, self._gathers()
+        while len(self._waiting) < wanted and idle_turns < _IDLE_TURNS:
             idle_turns = idle_turns + 1 if len(self._waiting) == seen else 0
             seen = len(self._waiting)
             await asyncio.sleep(0)
 
-    async def _flush_once(self) -> bool:
+    async def _flush_batch(self, batch: "list[_Submitted[Item, Answer]]") -> bool:
         """Says whether any item got its answer."""
-        batch = [self._waiting.popleft() for _ in range(min(self._max_size, len(self._waiting)))]
-        batch = [submitted for submitted in batch if not submitted.answer.done()]
         answers: Sequence[Answer | Exception | NextFlush]
         try:
-            answers = await self._flush([submitted.item for submitted in batch]) if batch else ()
+            answers = await self._flush([submitted.item for submitted in batch])
         except Exception as error:  # noqa: BLE001 - raised for each submitter
             answers = [error] * len(batch)
         postponed = [
@@ -144,7 +183,7 @@ class Batch(Generic[Item, Answer]):
         for submitted, answer in zip(batch, answers, strict=True):
             _resolve(submitted.answer, answer)
         self._waiting.extendleft(reversed(postponed))
-        return len(postponed) < len(batch) or not batch
+        return len(postponed) < len(batch)
 
 
 def _resolve(future: asyncio.Future[Answer], answer: Answer | Exception | NextFlush) -> None:

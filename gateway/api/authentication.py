@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection, Request
 
 from gateway.api.base_url import base_url_of
 from gateway.api.client_address import Network, check_address, client_address
+from gateway.api.headers import header_of
 from gateway.api.request_limits import RequestLimits
 from gateway.errors import (
     ClientTokenMissing,
@@ -243,7 +244,7 @@ def check_client_token(instance: Instance, headers: Headers, *, required: bool =
     """Raises Forbidden if a Client-Token is required and the headers lack the right one."""
     if not (required or instance.client_token_required):
         return
-    given = headers.get("client-token", "").strip()  # blanks are no part of it, RFC 9110 5.5
+    given = header_of(headers, b"client-token")
     if not given:
         raise ClientTokenMissing
     if instance.client_token_hash is None or not matches(given, instance.client_token_hash):
@@ -261,9 +262,9 @@ def _shows_key(headers: Headers) -> bool:
 
 
 def _tokens(headers: Headers) -> Iterator[str]:
-    scheme, *rest = headers.get("authorization", "").split(maxsplit=1) or [""]
+    scheme, *rest = header_of(headers, b"authorization").split(maxsplit=1) or [""]
     if scheme.lower() == "bearer" and rest:
-        yield rest[0].rstrip()
-    for name in ("partner-token", "client-token"):
-        if token := headers.get(name, "").strip():
+        yield rest[0]
+    for name in (b"partner-token", b"client-token"):
+        if token := header_of(headers, name):
             yield token

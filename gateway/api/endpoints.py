@@ -17,6 +17,7 @@ from gateway.api.accepted import ids_of, list_answer
 from gateway.api.authentication import Authenticator
 from gateway.api.body_spooling import BodySpooler
 from gateway.api.callers import caller_of_account, caller_of_instance
+from gateway.api.headers import header_of
 from gateway.api.json_response import JsonResponse
 from gateway.api.rendering import as_response
 from gateway.api.request_body import read_body
@@ -288,7 +289,7 @@ class InstanceEndpoint(SendingEndpoint):
             owner=instance.account_id,
             carries_media=declared.carries_media,
         )
-        key = idempotency_of(request.headers.get("idempotency-key"), route, fingerprint)
+        key = idempotency_of(header_of(request.headers, b"idempotency-key"), route, fingerprint)
         if is_list(draft.message) and (
             response := await _accept_for_list(instance, draft.message, services, key)
         ):

@@ -15,6 +15,7 @@ from gateway.administration.audit import Caller
 from gateway.api.callers import caller_of_account
 from gateway.api.endpoints import SendingEndpoint
 from gateway.api.error_replies import ANSWERS_SUCCESS
+from gateway.api.headers import header_of
 from gateway.api.rendering import as_response
 from gateway.api.routes import MatchedRoute
 from gateway.api.send_requests import Draft, idempotency_of, seconds_to_wait
@@ -189,7 +190,7 @@ class NamedEndpoint(SendingEndpoint):
 
 def _key_of(request: Request, operation: FlatSend[Any]) -> str | None:
     """Returns the key in the header, or one made of the caller's own id, as for Kafka."""
-    if key := request.headers.get("idempotency-key"):
+    if key := header_of(request.headers, b"idempotency-key"):
         return key
     own_id = operation.own_id()
     return own_id and f"{SCHEDULE_KEY}{own_id}"

@@ -2,12 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Receive
 
 from gateway.api.body_spooling import BodySpooler
+from gateway.api.headers import header_of
 from gateway.bounds import whole_number
 from gateway.errors import (
     BodyTooLarge,
@@ -43,61 +44,77 @@ async def read_body(
         UnsupportedContentType: the body is not JSON by its Content-Type.
         InvalidRequest: the body ends too early.
     """
-    stream = request.stream()
-    pieces = _pieces(request, stream, limit_bytes)
-    if spooler is None:
-        raw = b"".join([piece async for piece in pieces])
-        return raw, _checked(request, raw)
-    async for piece in pieces:
+    body = _ArrivingBody(request.receive)
+    await _check_announced(request, body, limit_bytes)
+    pieces, size = list[bytes](), 0
+    while not body.is_complete:
+        piece = await body.next_piece()
+        size += len(piece)
+        if size > limit_bytes:
+            await body.discard_rest()
+            raise BodyTooLarge(limit_bytes)
+        if spooler is None:
+            pieces.append(piece)
+            continue
         try:
             await spooler.feed_in_turns(piece)
         except (BodyTooLarge, TooManyValues, Unavailable):
-            await _discard_rest(stream)
+            await body.discard_rest()
             raise
+    if spooler is None:
+        raw = b"".join(pieces)
+        return raw, _checked(request, raw)
     return spooler.fingerprint(), _checked(request, spooler.finish())
+
+
+class _ArrivingBody:
+    """The pieces of a body while they arrive; each send has one, so it is no generator."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.is_complete = False
+
+    async def next_piece(self) -> bytes:
+        """Returns the next piece, which may be empty.
+
+        Raises:
+            InvalidRequest: the client left before the end of the body.
+        """
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest("The body ended too early: send it whole")
+        self.is_complete = not message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        return piece
+
+    async def discard_rest(self) -> None:
+        """Reads and drops the rest: most clients read no answer before they have written all."""
+        size = 0
+        with suppress(TimeoutError, InvalidRequest):
+            async with asyncio.timeout(_MAX_DISCARD_SECONDS):
+                while not self.is_complete and size <= _MAX_DISCARDED_BYTES:
+                    size += len(await self.next_piece())
+
+
+async def _check_announced(request: Request, body: _ArrivingBody, limit_bytes: int) -> None:
+    """Raises BodyTooLarge if the length that the headers announce exceeds the limit."""
+    announced_bytes = whole_number(header_of(request.headers, b"content-length")) or 0
+    if announced_bytes > limit_bytes:
+        if "100-continue" not in header_of(request.headers, b"expect").lower():
+            await body.discard_rest()
+        raise BodyTooLarge(limit_bytes)
 
 
 def _checked(request: Request, raw: bytes) -> bytes:
     """Raises UnsupportedContentType if *raw* has content of another type."""
     if b"".join(raw[:_MAX_BLANK_BYTES].split()) in _NO_CONTENT and len(raw) <= _MAX_BLANK_BYTES:
         return raw
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = header_of(request.headers, b"content-type").partition(";")[0].rstrip().lower()
     if media_type != "application/json":
         raise UnsupportedContentType
-    for encoding in _TOKEN.findall(request.headers.get("content-encoding", "").lower()):
+    for encoding in _TOKEN.findall(header_of(request.headers, b"content-encoding").lower()):
         if encoding in _COMPRESSED:
             raise UnsupportedContentType(
                 f"Content-Encoding {encoding} is not supported: send the body as it is"
             )
     return raw
-
-
-async def _pieces(
-    request: Request, stream: AsyncIterator[bytes], limit_bytes: int
-) -> AsyncIterator[bytes]:
-    announced_bytes = whole_number(request.headers.get("content-length", "")) or 0
-    size = 0
-    try:
-        if announced_bytes > limit_bytes:
-            if "100-continue" not in request.headers.get("expect", "").lower():
-                await _discard_rest(stream)
-            raise BodyTooLarge(limit_bytes)
-        async for piece in stream:
-            size += len(piece)
-            if size > limit_bytes:
-                await _discard_rest(stream)
-                raise BodyTooLarge(limit_bytes)
-            yield piece
-    except ClientDisconnect:
-        raise InvalidRequest("The body ended too early: send it whole") from None
-
-
-async def _discard_rest(stream: AsyncIterator[bytes]) -> None:
-    """Reads and drops the rest: most clients read no answer before they have written all."""
-    size = 0
-    with suppress(TimeoutError, ClientDisconnect):
-        async with asyncio.timeout(_MAX_DISCARD_SECONDS):
-            async for chunk in stream:
-                size += len(chunk)
-                if size > _MAX_DISCARDED_BYTES:
-                    break

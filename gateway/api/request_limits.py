@@ -5,8 +5,8 @@ The limits are token buckets: each request takes a token, and tokens return at a
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from gateway.clock import Clock
 from gateway.errors import TooManyRequests
@@ -26,24 +26,40 @@ class UploadSlots:
         self._max_uploads = max_uploads
         self._uploads: Counter[str] = Counter()
 
-    @contextmanager
-    def slot(self, account_id: str) -> Iterator[None]:
+    def slot(self, account_id: str) -> AbstractContextManager[None]:
         """Counts an upload while the block lasts.
 
-        Raises:
+        Raises, when the block begins:
             TooManyRequests: the account has as many already.
         """
+        return _Slot(self, account_id)
+
+    def begin(self, account_id: str) -> None:
+        """Counts an upload until `end`; raises TooManyRequests as `slot` does."""
         if self._uploads[account_id] >= self._max_uploads:
             raise TooManyRequests(
                 "account", retry_after_seconds=_UPLOAD_RETRY_SECONDS, things="unfinished bodies"
             )
         self._uploads[account_id] += 1
-        try:
-            yield
-        finally:
-            self._uploads[account_id] -= 1
-            if not self._uploads[account_id]:
-                del self._uploads[account_id]
+
+    def end(self, account_id: str) -> None:
+        self._uploads[account_id] -= 1
+        if not self._uploads[account_id]:
+            del self._uploads[account_id]
+
+
+class _Slot:
+    # A class instead of a generator, because each request with a body has one.
+    __slots__ = ("_account_id", "_slots")
+
+    def __init__(self, slots: UploadSlots, account_id: str) -> None:
+        self._slots, self._account_id = slots, account_id
+
+    def __enter__(self) -> None:
+        self._slots.begin(self._account_id)
+
+    def __exit__(self, *_error: object) -> None:
+        self._slots.end(self._account_id)
 
 
 class RequestLimits:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from gateway.api.body_spooling import BodySpooler
+from gateway.api.headers import header_of
 from gateway.api.routes import MatchedRoute
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest
@@ -53,5 +54,5 @@ def idempotency_of(
 
 def seconds_to_wait(request: Request) -> int:
     """Returns the seconds of `Prefer: wait=20`; ignores a preference it cannot read (RFC 7240)."""
-    found = _WAIT.search(request.headers.get("prefer", ""))
+    found = _WAIT.search(header_of(request.headers, b"prefer"))
     return min(int(found[1]), _MAX_WAIT_SECONDS) if found else 0

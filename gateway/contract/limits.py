@@ -44,6 +44,10 @@ class Limit:
 
     def violations(self, message: BaseModel) -> Iterator[str]:
         """A sentence for each value that does not meet the requirement."""
+        if not self.whole and self.path.isidentifier():  # most paths are the name of one field
+            value = getattr(message, self.path)
+            if value is None or self.holds(value):
+                return
         values: Iterator[tuple[str, Any]] = (
             iter([(self.wire_path, message)])
             if self.whole

@@ -166,23 +166,29 @@ class OutgoingMessage(Documented):
 
     def numbers(self) -> tuple[str, ...]:
         """The phone numbers that it names, the recipient's first; no group, lid or channel."""
-        named = (getattr(self, name) or () for name in self.number_fields)
-        texts = (text for each in named for text in ((each,) if isinstance(each, str) else each))
-        return tuple(dict.fromkeys(text for text in texts if text.isdigit()))
+        found: dict[str, None] = {}  # without generators: each send of a message asks for them
+        for name in self.number_fields:
+            given = getattr(self, name) or ()
+            for text in (given,) if isinstance(given, str) else given:
+                if text.isdigit():
+                    found[text] = None
+        return tuple(found)
 
     def with_numbers(self, numbers: Mapping[str, str]) -> Self:
-        """Returns the message with other spellings of its numbers."""
+        """Returns the message with other spellings of its numbers; it may be the same object."""
         changed = {}
         for name in self.number_fields:
             given = getattr(self, name)
             if given is None:
                 continue
-            changed[name] = (
+            named = (
                 numbers.get(given, given)
                 if isinstance(given, str)
                 else tuple(numbers.get(each, each) for each in given)
             )
-        return self.model_copy(update=changed)
+            if named != given:
+                changed[name] = named
+        return self.model_copy(update=changed) if changed else self
 
 
 MessageId = Annotated[str, Field(min_length=1, max_length=255)]

@@ -113,7 +113,7 @@ class AccountSection(SettingsSection):
         "no limit of its own",
     )
     max_steps_beside_others: int = Field(
-        4,
+        2,
         ge=0,
         validation_alias="GATEWAY_ACCOUNT_MAX_STEPS_BESIDE_OTHERS",
         description="Steps of sends, received events and delivered callbacks of an account "

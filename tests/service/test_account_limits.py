@@ -39,9 +39,9 @@ def test_limits_are_on_in_production_and_off_in_development() -> None:
     development = Settings.read({"GATEWAY_ENV": "development", **SECRET}).account_limits()
 
     assert production == AccountLimits(
-        200, 2_000, 50, 500, 1_000, 50 * 1024**3, 50, 200, 6, 30, 16, 2, 4
+        200, 2_000, 50, 500, 1_000, 50 * 1024**3, 50, 200, 6, 30, 16, 2, 2
     )
-    assert development == AccountLimits(0, 1, 0, 1, 0, 0, 50, 200, 6, 30, 16, 2, 4)
+    assert development == AccountLimits(0, 1, 0, 1, 0, 0, 50, 200, 6, 30, 16, 2, 2)
 
 
 def test_a_limit_of_zero_is_none_in_production_too() -> None:

@@ -254,7 +254,7 @@ async def test_flush_of_many_items_is_followed_by_no_interval() -> None:
 
 async def test_flush_gathers_items_of_tasks_that_are_about_to_submit() -> None:
     flushes = Flushes()
-    batch = Batch[str, str](flushes, gathers=10)
+    batch = Batch[str, str](flushes, gathers=lambda: 10)
 
     async def submit_after(turns_before: int, item: str) -> str:
         await turns(turns_before)
@@ -270,7 +270,7 @@ async def test_flush_gathers_items_of_tasks_that_are_about_to_submit() -> None:
 async def test_flush_that_has_gathered_enough_begins_while_more_items_come() -> None:
     flushes = Flushes()
     flushes.may_answer.clear()
-    batch = Batch[str, str](flushes, gathers=2)
+    batch = Batch[str, str](flushes, gathers=lambda: 2)
 
     async with running(batch):
         items = [batch.submit("a"), batch.submit("b")]
@@ -280,3 +280,71 @@ async def test_flush_that_has_gathered_enough_begins_while_more_items_come() -> 
         assert await asyncio.gather(*items) == ["A", "B", "C"]
 
     assert flushes.batches == [["a", "b"], ["c"]]
+
+
+def of_two_sources(flushes: Flushes) -> Batch[str, str]:
+    """Returns a batch with two flushes at once; the first letter of an item is its source."""
+    return Batch[str, str](flushes, max_flushes=2, source_of=lambda item: item[0])
+
+
+async def test_flush_of_one_source_waits_for_none_of_another() -> None:
+    flushes = Flushes()
+    flushes.may_answer.clear()
+    batch = of_two_sources(flushes)
+
+    async with running(batch):
+        items = [batch.submit("a1")]
+        await flushes.begun.wait()
+        items += [batch.submit(each) for each in ("a2", "b1", "a3", "b2", "c1")]
+        await turns(5)
+        in_flight = list(flushes.batches)
+        flushes.may_answer.set()
+        answers = await asyncio.gather(*items)
+
+    assert in_flight == [["a1"], ["b1", "b2", "c1"]]
+    assert flushes.batches == [*in_flight, ["a2", "a3"]]
+    assert answers == ["A1", "A2", "B1", "A3", "B2", "C1"]
+
+
+async def test_items_of_a_busy_source_are_flushed_before_the_batch_ends() -> None:
+    flushes = Flushes()
+    flushes.may_answer.clear()
+    batch = of_two_sources(flushes)
+
+    async with running(batch) as stopping:
+        first = batch.submit("a1")
+        await flushes.begun.wait()
+        second = batch.submit("a2")
+        stopping.set()
+        await turns(5)
+        flushes.may_answer.set()
+        assert [await first, await second] == ["A1", "A2"]
+
+
+async def test_items_that_a_flush_postpones_are_flushed_after_the_stop() -> None:
+    flushes = Flushes(lambda items: [NEXT_FLUSH if len(flushes.batches) == 1 else i for i in items])
+    flushes.may_answer.clear()
+    batch = of_two_sources(flushes)
+
+    async with running(batch) as stopping:
+        item = batch.submit("a1")
+        await flushes.begun.wait()
+        stopping.set()
+        await turns(5)
+        flushes.may_answer.set()
+        assert await item == "a1"
+
+
+async def test_postponed_items_stay_before_those_of_their_source_that_came_later() -> None:
+    flushes = Flushes(lambda items: [NEXT_FLUSH if len(flushes.batches) == 1 else i for i in items])
+    flushes.may_answer.clear()
+    batch = of_two_sources(flushes)
+
+    async with running(batch):
+        items = [batch.submit("a1")]
+        await flushes.begun.wait()
+        items += [batch.submit("a2"), batch.submit("a3")]
+        flushes.may_answer.set()
+        await asyncio.gather(*items)
+
+    assert flushes.batches == [["a1"], ["a1", "a2", "a3"]]

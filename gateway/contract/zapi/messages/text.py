@@ -123,7 +123,7 @@ class SendText(TextMessage, Reply, path="/send-text"):
         text = self.message
         for given in self.mentioned:
             text = text.replace(f"@{given}", f"@{numbers.get(given, given)}")
-        return changed.model_copy(update={"message": text})
+        return changed if text == self.message else changed.model_copy(update={"message": text})
 
 
 def _is_link(text: str) -> bool:
