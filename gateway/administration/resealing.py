@@ -86,17 +86,18 @@ class Resealing:
             budget_seconds: how long one run may take.
         """
         self._database, self._seal, self._clock, self._default = database, seal, clock, default
+        self._looking = database.planned_either_way()
         self._grace = timedelta(seconds=grace_seconds)
         self._budget_seconds = budget_seconds
 
     async def run(self) -> None:
         """Goes on with the passes for as long as one run may take."""
-        await self._database.execute(
+        await self._looking.execute(
             _SET_TARGETS, default=self._default, key_id=self._seal.current_key_id
         )
         stop_at = self._clock.monotonic_seconds() + self._budget_seconds
         while self._clock.monotonic_seconds() < stop_at:
-            account = await self._database.fetch_one(_Account, _NEXT_ACCOUNT)
+            account = await self._looking.fetch_one(_Account, _NEXT_ACCOUNT)
             if account is None or account.target not in ("", self._seal.current_key_id):
                 return
             if not await self._go_on(account, stop_at):

@@ -64,6 +64,7 @@ class TrafficCounts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._period = self._ends_at = _EPOCH
         self._sums: dict[tuple[str, datetime], TrafficSums] = {}
 
     def accepted(self, instance_id: str) -> None:
@@ -96,8 +97,8 @@ class TrafficCounts:
         return [self._sums.pop(key) for key in taken]
 
     def seconds_to_next_period(self) -> float:
-        ends_at = self.period() + timedelta(seconds=PERIOD_SECONDS)
-        return (ends_at - self._clock.now()).total_seconds()
+        self.period()
+        return (self._ends_at - self._clock.now()).total_seconds()
 
     def _of(self, instance_id: str) -> TrafficSums:
         key = (instance_id, self.period())
@@ -107,5 +108,9 @@ class TrafficCounts:
 
     def period(self) -> datetime:
         """Returns the beginning of the present period."""
-        period = timedelta(seconds=PERIOD_SECONDS)
-        return _EPOCH + (self._clock.now() - _EPOCH) // period * period
+        now = self._clock.now()
+        if not self._period <= now < self._ends_at:
+            length = timedelta(seconds=PERIOD_SECONDS)
+            self._period = _EPOCH + (now - _EPOCH) // length * length
+            self._ends_at = self._period + length
+        return self._period

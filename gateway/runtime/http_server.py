@@ -5,7 +5,7 @@ import errno
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -21,11 +21,30 @@ from gateway.runtime.http_connections import ConnectionLimits, ConnectionRegiste
 _PORT_ERRORS = {errno.EADDRINUSE, errno.EACCES}
 _UNACKNOWLEDGED_MS = 60_000
 _PING_SECONDS = 20.0
+_TICK_SECONDS = 1.0
 _MAX_FRAME_BYTES = 1_024  # a follower of events has nothing to say
 
 
 class _QuietServer(uvicorn.Server):
     """Leaves signals to `gateway.runtime.service`: uvicorn raises them again and ends the drain."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """Renews the header `Date` each second, and ends at once.
+
+        uvicorn looks ten times per second whether it shall end, in each listener.
+        """
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._ending.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -90,7 +109,7 @@ class HttpServer:
         finally:
             # serve() leaves its sockets open when it is cancelled.
             stop.cancel()
-            self._server.should_exit = True
+            self._server.end()
             await asyncio.shield(serving)
 
 

@@ -74,15 +74,29 @@ def build_queue(
     )
     notifier.subscribe(completion_waiters.wake)
     new_uuid = uuids_from(RandomBuffer(os.urandom))
+
+    def wake_schedule() -> None:  # which is made after those who call this
+        schedule.wake()
+
     claimer = Claimer(
-        planned_once, new_uuid, order=queue.order, interval_seconds=_CLAIM_INTERVAL_SECONDS
+        planned_once,
+        new_uuid,
+        order=queue.order,
+        interval_seconds=_CLAIM_INTERVAL_SECONDS,
+        wake_schedule=wake_schedule,
     )
     starter = Starter(planned_once, interval_seconds=_START_INTERVAL_SECONDS)
     fetches = FileFetches(
         planned_once, node.media.preparer, clock, order=queue.order, turns=node.turns
     )
     recorder = OutcomeRecorder(
-        planned_once, clock, new_uuid, notifier, order=queue.order, traffic=node.traffic
+        planned_once,
+        clock,
+        new_uuid,
+        notifier,
+        order=queue.order,
+        traffic=node.traffic,
+        wake_schedule=wake_schedule,
     )
     uncalled = UncalledAttempts()
     numbers = NumberDirectory(planned_once, clock, features=send_policy.features)
@@ -108,9 +122,10 @@ def build_queue(
             turns=node.turns,
         ),
         rescue,
+        wake_schedule=wake_schedule,
     )
     watchdog = QueueWatchdog(
-        database,
+        database.planned_either_way(),
         clock,
         node.metrics,
         node_id=node.node_id,
@@ -123,7 +138,7 @@ def build_queue(
 
     def wake(instance_ids: Collection[str]) -> None:
         coordinator.wake(instance_ids)
-        schedule.wake()
+        wake_schedule()
 
     node.notifications.subscribe(f"node:{node.node_id}", lambda ids: wake(ids.split(",")))
     enqueuer = Enqueuer(
@@ -138,8 +153,9 @@ def build_queue(
         clock=clock,
         random_bytes=RandomBuffer(os.urandom),
         wake=coordinator.wake,
-        wake_schedule=schedule.wake,
+        wake_schedule=wake_schedule,
         traffic=node.traffic,
+        is_shared=node.turns.is_shared,
     )
     auto_actions = AutoActions(sessions.router, database, partial(_enqueue_text, enqueuer), clock)
     sessions.subscribers.subscribe(auto_actions.on_event)

@@ -75,6 +75,7 @@ class Claimer:
         *,
         order: QueueOrder = "chat",
         interval_seconds: float = 0.0,
+        wake_schedule: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepares the claims.
 
@@ -83,7 +84,9 @@ class Claimer:
             new_uuid: ids of claims.
             order: of queues without an order of their own.
             interval_seconds: of the batches of claims and of queues that become idle.
+            wake_schedule: is called after messages were withheld until a time.
         """
+        self._wake_schedule = wake_schedule
         self._database, self._new_uuid, self._order = database, new_uuid, order
         self._claims = Batch[ClaimCursor, ClaimedMessage | None](
             self._claim, interval_seconds=interval_seconds
@@ -214,18 +217,25 @@ class Claimer:
         queues = {cursor.instance_id: cursor for cursor in cursors if cursor.withholds}
         if not queues:
             return
-        for row in await self._database.fetch_all(
-            _Withholding,
-            _WITHHOLD_FIRST_CONTACTS,
-            instance_ids=list(queues),
-            epochs=[cursor.epoch for cursor in queues.values()],
-            reordered=[cursor.reordered for cursor in queues.values()],
-            **positions_of(list(queues.values())),
-            first_position=FIRST_POSITION,
-            max_run=_MAX_RUN,
-        ):
+        try:
+            withheld = await self._database.fetch_all(
+                _Withholding,
+                _WITHHOLD_FIRST_CONTACTS,
+                instance_ids=list(queues),
+                epochs=[cursor.epoch for cursor in queues.values()],
+                reordered=[cursor.reordered for cursor in queues.values()],
+                **positions_of(list(queues.values())),
+                first_position=FIRST_POSITION,
+                max_run=_MAX_RUN,
+            )
+        except DatabaseUnavailable:
+            self._wake_schedule()  # it may have withheld some, which the next one does not report
+            raise
+        for row in withheld:
             queues[row.instance_id].moved += row.moved
             queues[row.instance_id].withholds = row.is_on
+        if any(row.moved for row in withheld):
+            self._wake_schedule()
 
     async def _sleep(self, cursors: list[ClaimCursor]) -> Sequence[float | None]:
         rows = await self._database.fetch_all(

@@ -1,7 +1,7 @@
 """Runs one worker for each connected session of this node, and replaces a worker that fails."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from gateway.errors import DatabaseUnavailable
@@ -36,9 +36,23 @@ class Coordinator:
     """Starts and stops workers as sessions connect, disconnect or are replaced."""
 
     def __init__(
-        self, connected: ConnectedSessions, deps: WorkerDependencies, rescue: Rescue
+        self,
+        connected: ConnectedSessions,
+        deps: WorkerDependencies,
+        rescue: Rescue,
+        *,
+        wake_schedule: Callable[[], None] = lambda: None,
     ) -> None:
+        """Prepares the workers.
+
+        Args:
+            connected: the sessions of this node that may send.
+            deps: of each worker.
+            rescue: decides about messages that an earlier worker left in flight.
+            wake_schedule: is called when a worker begins; its queue may hold scheduled messages.
+        """
         self._connected, self._deps, self._rescue = connected, deps, rescue
+        self._wake_schedule = wake_schedule
         self._slots: dict[str, _Slot] = {}
         self._changes = connected.watch()
 
@@ -110,6 +124,7 @@ class Coordinator:
         while not stopping.is_set() and (live := self._connected.get(instance_id)):
             slot.leaving.clear()
             slot.live = live
+            self._wake_schedule()
             try:
                 with live.in_use():
                     await self._rescue.process(live)

@@ -23,7 +23,7 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance
-from gateway.media.preparing import Preparer, Preparing
+from gateway.media.preparing import NOT_NEEDED, Preparer, Preparing
 from gateway.periodic_loop import PeriodicLoop
 from gateway.send_queue.claim_cursor import ClaimCursor, ClaimedMessage, positions_of
 from gateway.send_queue.order import MAX_PARKED, QueueOrder
@@ -118,7 +118,7 @@ class FileFetches:
         self._queues.discard(queue)
 
     def look(self) -> None:
-        """A fetch began, whose message may be canceled: looks now and then, not at each begin."""
+        """A fetch began, or its message waits: it may be canceled. Looks now and then."""
         if not self._looks:
             self._looks = True
             self._loop.wake()
@@ -198,6 +198,9 @@ class QueueFetches:
         self, row: ClaimedMessage, message: OutgoingMessage
     ) -> AsyncIterator[Preparing]:
         """Gives the files of a claimed message; they are deleted after it, unless it was parked."""
+        if not self._node.preparer.needs_files(message):
+            yield NOT_NEEDED
+            return
         fetch = self._held.get(row.id)
         if fetch and fetch.is_ahead and fetch.preparing.has_failed:
             await self._end(row.id)  # no attempt counts for a failure before the turn
@@ -244,6 +247,7 @@ class QueueFetches:
             raise
         if parked:
             self._held[row.id].is_parked = True
+            self._node.look()
         return parked is not None
 
     async def look_ahead(self) -> None:
@@ -257,7 +261,9 @@ class QueueFetches:
             if self.count_ahead() >= _MAX_AHEAD or not self._node.may_begin(self.account_id):
                 return
             message = decode(row)
-            if row.id not in self._held and isinstance(message, OutgoingMessage):
+            if row.id in self._held or not isinstance(message, OutgoingMessage):
+                continue
+            if self._node.preparer.needs_files(message):
                 await self._begin(row.id, message)
 
     def count_ahead(self) -> int:

@@ -79,6 +79,7 @@ class OutcomeRecorder:
         *,
         order: QueueOrder = "chat",
         traffic: TrafficCounts | None = None,
+        wake_schedule: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepares the recorder.
 
@@ -89,7 +90,9 @@ class OutcomeRecorder:
             notifier: is called after a callback was written.
             order: of queues without an order of their own.
             traffic: counts messages that were sent or failed.
+            wake_schedule: is called after a message was withheld until a time.
         """
+        self._wake_schedule = wake_schedule
         self._order: QueueOrder = order
         self._traffic = traffic or TrafficCounts(clock)
         self._database, self._clock, self._new_uuid = database, clock, new_uuid
@@ -193,6 +196,7 @@ class OutcomeRecorder:
                 at_ms=self._clock.now_ms(),
             ),
         )
+        self._wake_schedule()
         self._notifier.callbacks_written()
 
     async def _fail(self, row: ClaimedMessage, failed: Failed) -> None:

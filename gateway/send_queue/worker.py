@@ -164,7 +164,8 @@ class Worker:
             if addressed is None:
                 self._deps.uncalled.discard(row)
                 return
-            row = replace(row, known_chat=addressed.chat)
+            if addressed.chat != row.known_chat:
+                row = replace(row, known_chat=addressed.chat)
             began = self._deps.clock.monotonic_seconds()
             self._pauses.attempt_began(began)
             self._activity.expect(self._deps.send_timeout_seconds)
@@ -302,6 +303,8 @@ class Worker:
         A message that may not be parked holds the queue until its files are ready or it is no
         longer to be sent.
         """
+        if files.has_ended:
+            return True
         self._activity.expect(math.inf, awaits_file=True)  # files may wait for those of others
         patience = max(0.0, _FILE_PATIENCE_SECONDS - self._fetches.seconds_of(row))
         try:

@@ -33,6 +33,7 @@ _FIND_EVENT_COUNTS = query("connections", "find_event_counts")
 _RECORD_HEALTH = query("connections", "record_health")
 
 _CHECK_SECONDS: Final = 15.0
+_ROUND_SECONDS: Final = 5.0
 _MAX_CHECKS_AT_ONCE: Final = 500
 _LAG_SECONDS = 300.0
 _WRITE_SECONDS, _COUNT_SECONDS = 300.0, 60.0
@@ -123,7 +124,9 @@ class HealthMonitor:
             each.is_refusal_untold = False
         next_at = min((each.next_check_at for each in self._watched.values()), default=now)
         left = next_at - self._clock.monotonic_seconds()
-        return min(self._health_seconds, max(1.0, left))
+        # Connections that are due soon share a round, and its statements.
+        shortest = max(1.0, min(_ROUND_SECONDS, self._health_seconds / 5))
+        return min(self._health_seconds, max(shortest, left))
 
     async def _follow_leases(self, now: float) -> None:
         """Begins to watch new leases, and stops to watch lost ones."""

@@ -72,6 +72,25 @@ async def test_replies_and_groups_pass_first_contacts(
     assert waiting == [("scheduled", 0, UNTIL)] * 4
 
 
+async def test_schedule_learns_when_withheld_messages_go_on(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    """It looks at the next time only when it is woken, or each half minute."""
+    (instance,) = await add_instances(operator, 1)
+    wakes = list[str]()
+    async with running_node(database_url, wake_schedule=lambda: wakes.append("woken")) as node:
+        cursor = ClaimCursor(instance.id, 1)
+        for phone in (STRANGER, OTHER):
+            await node.enqueue(instance, f"to {phone}", phone=phone)
+
+        await refused(node, instance, cursor, STRANGER)
+        after_refusal = len(wakes)
+        assert await sent_to(node, cursor) == []
+
+    assert after_refusal == 1
+    assert len(wakes) == 2  # the other one was withheld before it was sent
+
+
 async def test_many_first_contacts_are_passed_in_runs(
     node: Node, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

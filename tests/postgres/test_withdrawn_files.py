@@ -22,6 +22,9 @@ class SlowPreparer(Preparer):
     def __init__(self) -> None:
         self.begun, self.withdrawn = asyncio.Event(), asyncio.Event()
 
+    def needs_files(self, _message: OutgoingMessage) -> bool:
+        return True
+
     @asynccontextmanager
     async def preparing(
         self, instance_id: str, message: OutgoingMessage, *, account_id: str

@@ -98,6 +98,20 @@ async def test_withdrawn_job_ends_its_process(
     assert await converts(converter, picture)
 
 
+async def test_job_that_is_withdrawn_twice_waits_for_the_end_of_its_process(
+    converter: Converter, endless: MediaFile
+) -> None:
+    task = start(converter, endless)
+    pid = await running_pid(converter)
+    os.kill(pid, signal.SIGSTOP)
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0)  # it ends its process now, and is canceled again meanwhile
+    await asyncio.wait({task})
+
+    assert not psutil.pid_exists(pid)
+
+
 async def test_crash_refuses_its_file_and_no_other(
     converter: Converter, endless: MediaFile, picture: MediaFile
 ) -> None:

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from gateway.clock import Clock
 from gateway.observability.traffic import LATENCY_BOUNDS_SECONDS, TrafficCounts
 
@@ -46,6 +48,16 @@ def test_present_period_stays_until_it_has_ended() -> None:
     assert counts.seconds_to_next_period() == 180
     clock.at += timedelta(seconds=180)
     assert [sums.accepted for sums in counts.take(ended=True)] == [1]
+
+
+def test_period_of_a_campaign_is_as_short_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.observability.traffic.PERIOD_SECONDS", 1.0)
+    clock = ManualClock()
+    counts = TrafficCounts(clock)
+
+    for _ in range(3):
+        assert counts.seconds_to_next_period() == 1
+        clock.at += timedelta(seconds=1)
 
 
 def test_latency_falls_between_its_bounds() -> None:
