@@ -136,7 +136,19 @@ class ChildProcess:
         raise ChildEnded(await self._process.wait(), self.done)
 
     async def end(self) -> None:
-        """Kills the process; returns when it has ended and its pipes are closed."""
+        """Kills the process; returns when it has ended and its pipes are closed, also if canceled.
+
+        On a busy machine a process that yields takes long to end, and a task that is canceled
+        twice left it behind.
+        """
+        ending = asyncio.create_task(self._end())
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await asyncio.wait({ending})
+            raise
+
+    async def _end(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         if self._process.returncode is None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from gateway.account_turns import AccountTurns
@@ -89,6 +90,10 @@ class Preparing:
         return await self._task if self._task else NOTHING
 
 
+NOT_NEEDED: Final = Preparing(None)
+"""The preparation of a message without files."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileServices:
     """What fetches, converts and counts the files of all messages.
@@ -110,6 +115,14 @@ class Preparer:
     def __init__(self, services: FileServices, spool: Spool) -> None:
         self._services, self._spool = services, spool
 
+    def needs_files(self, message: OutgoingMessage) -> bool:
+        """Returns whether a message has files to fetch, or a link whose page is to be read.
+
+        An edit needs no file: it replaces a text or a caption.
+        """
+        has_files = message.carries_media and message.edited_id() is None
+        return has_files or message.link_to_preview() is not None
+
     @asynccontextmanager
     async def preparing(
         self, instance_id: str, message: OutgoingMessage, *, account_id: str
@@ -117,16 +130,15 @@ class Preparer:
         """Starts to prepare *message*; its files are deleted when the block ends.
 
         The end of the block withdraws what was not ready, also from the converting processes.
-        An edit needs no file: it replaces a text or a caption.
         """
-        link = message.link_to_preview()
-        has_files = type(message).carries_media and message.edited_id() is None
-        if not has_files and link is None:
-            yield Preparing(None)
+        if not self.needs_files(message):
+            yield NOT_NEEDED
             return
         async with self._spool.folder() as folder:
             preparation = _Preparation(self._services, instance_id, account_id, folder)
-            task = asyncio.create_task(preparation.run(message, link), name="media")
+            task = asyncio.create_task(
+                preparation.run(message, message.link_to_preview()), name="media"
+            )
             try:
                 yield Preparing(task)
             finally:

@@ -37,6 +37,7 @@ from gateway.sessions.provider import (
     MessageReceived,
 )
 from gateway.whatsapp_web.library_child import ChildGone
+from tests.fixtures.service import until
 from tests.providers.baileys_node import Node, node_at
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, seen
 from tests.providers.whatsmeow_node import FAR_AWAY, OpenSession, Pair
@@ -228,6 +229,15 @@ async def test_child_that_fills_its_memory_ends_alone_and_says_why(
         assert cid.pid == other
 
 
+async def shares_chats(line: OpenSession) -> bool:
+    """Returns whether the phone has given this device the key of its chats."""
+    try:
+        await line.session.execute(TouchChat(phone="5511955554444", action="pin"))
+    except SessionUnavailable:
+        return False
+    return True
+
+
 async def test_request_that_whatsapp_does_not_answer_fails_in_time(
     database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
@@ -240,6 +250,7 @@ async def test_request_that_whatsapp_does_not_answer_fails_in_time(
     )
     async with node_at(database_url, whatsapp, answer_seconds=3) as node:
         ana = await node.linked("ana")
+        await until(lambda: shares_chats(ana), bool)
         await whatsapp.control("behave", mute=True)
         try:
             for operation in asked:

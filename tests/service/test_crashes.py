@@ -22,11 +22,9 @@ async def test_kill_9_loses_and_reorders_no_message(tmp_path: Path, database_url
             sent = await client.sent_at_least(200)
 
     assert [s["messageId"] for s in sent] == accepted
-    # A message is seen twice only where a kill interrupted its attempt, which then runs again.
-    repeated = [s for s in sent if s["seen"] > 1]
+    # A message is seen once more for each kill that interrupted its attempt; two may interrupt one.
     rescued = gateway.log.count('"event":"message_rescued"')
-    assert len(repeated) <= rescued
-    assert all(s["seen"] <= 2 for s in sent)
+    assert sum(s["seen"] - 1 for s in sent) <= rescued
 
 
 async def test_crash_after_acceptance_repeats_under_the_same_id(

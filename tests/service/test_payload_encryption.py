@@ -348,13 +348,16 @@ async def test_callback_that_no_key_opens_becomes_a_dead_letter(
         " webhook_outbox where type = 'ReceivedCallback') and type = 'ReceivedCallback'",
         [strange],
     )
-    catcher.answer = lambda _number: 200
     await client.call("PUT", "/update-every-webhooks", json={"value": catcher.url})  # due now
 
+    # An attempt may have read the body before it was changed: refused until the letter is there.
+    dead = await until(lambda: got(client, "/dlq/events"), lambda listed: bool(listed["events"]))
+    catcher.answer = lambda _number: 200
+    await client.call("PUT", "/update-every-webhooks", json={"value": catcher.url})
     await catcher.wait_for(lambda c: bool(c.of_type("ReceivedCallback")))
 
     assert [b["text"]["message"] for b in catcher.of_type("ReceivedCallback")] == [f"{MARK} 1"]
-    (letter,) = (await got(client, "/dlq/events"))["events"]
+    (letter,) = dead["events"]
     assert "under key 0badcafe" in letter["failure_reason"]
     assert "0badcafe" in letter["original_payload"]["error"]
 

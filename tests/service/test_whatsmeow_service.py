@@ -21,7 +21,6 @@ from tests.fixtures.tcp_postgres import (
 from tests.fixtures.whatsmeow import (
     RECIPIENT,
     SENDER,
-    children_when,
     command_of,
     new_instance,
     partner_of,
@@ -88,12 +87,18 @@ async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
             )
             instance = await new_instance(http, "sender")
             request = asyncio.create_task(instance.answer("GET", "/qr-code"))
-            await children_when(gateway, 1)
             assert gateway.process
-            family = psutil.Process(gateway.process.pid).children(recursive=True)
-            names = {" ".join(command_of(process)) for process in family}
-            for expected in ("postgres", "media.child", "whatsmeow.child"):
-                assert any(expected in name for name in names), names
+            parent = psutil.Process(gateway.process.pid)
+
+            async def look() -> list[psutil.Process]:
+                return list(parent.children(recursive=True))
+
+            def is_complete(family: list[psutil.Process]) -> bool:
+                names = [" ".join(command_of(process)) for process in family]
+                expected = ("postgres", "media.child", "whatsmeow.child")
+                return all(any(part in name for name in names) for part in expected)
+
+            family = await until(look, is_complete)  # the converter starts when the worker does
             gateway.kill()
             _, left = psutil.wait_procs(family, timeout=30)
             assert left == []

@@ -31,7 +31,8 @@ ADD_SHOPS = SQL("""
             i,
             jsonb_build_object(
                 'id', upper(md5(i.id || n)), 'name', 'Shop ' || lpad(n::text, 2, '0'),
-                'wanted', false, 'token_hash', sha256((i.id || n)::bytea)
+                'wanted', false, 'token_hash', sha256((i.id || n)::bytea),
+                'created_at', i.created_at + make_interval(secs => n)
             )
         )
     ).*
@@ -340,7 +341,7 @@ async def test_the_list_is_searched_filtered_and_paged(
         assert len(await names("state=down&page=2")) == 2
         assert len(await names("quiet=7&page=2")) == 3
         assert await names("provider=none") == []
-        assert (await names("sort=newest&q=Shop"))[:1] != ["Shop 00"]
+        assert (await names("sort=newest&q=Shop"))[:2] == ["Shop 51", "Shop 50"]
         assert len(await names("state=nonsense&sort=nonsense&quiet=x&page=-1")) == 50
 
 
