@@ -100,7 +100,7 @@ test-fast: $(TOOLS) ## the tests that need no Postgres
 	$(PYTEST) tests/unit tests/contract
 
 test-long: $(TOOLS) $(NODE_TESTS) ## what takes too long for every change: installations with several Pythons, a silent database, campaigns
-	$(BIN)/pytest -m long tests/long tests/service/panel tests/providers
+	$(BIN)/pytest -m long -o faulthandler_timeout=5400 tests/long tests/service/panel tests/providers
 
 migrate: setup ## bring the database at DATABASE_URL up to date
 	$(BIN)/gateway migrate

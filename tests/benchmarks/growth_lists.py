@@ -11,14 +11,15 @@ _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _CHAT = chat_of(CHATS // 2)
 _NODE = {"node_id": "growth"}
 _FINAL = {"before": _LAST, "before_id": "", "limit": 51}
+_STATUSES = {"max_examined": 50_000, "max_counted": 10_020, "max_count": 20, "skipped": 0}
 _OVERVIEW = {"account_id": "acme", "text": "", "digits": "", "limit": 50, "offset": 0}
 
 _LISTS: tuple[tuple[str, str, str, Mapping[str, Any]], ...] = (
     ("send_queue", "list_waiting", "", {"after": 0, "limit": 21, "offset": 0}),
     ("history", "list_messages", "", {"limit": 20}),
     ("history", "list_messages_of_chat", "", {"limit": 20, "phones": [_CHAT]}),
-    ("history", "list_statuses", "", {"phones": [], "max_count": 20, "skipped": 0}),
-    ("history", "count_statuses", "", {"phones": []}),
+    ("history", "list_statuses", "", {**_STATUSES, "phones": []}),
+    ("history", "list_statuses", "of a chat", {**_STATUSES, "phones": [_CHAT]}),
     ("directory", "first_page_of_chats", "", {"page_size": 20}),
     (
         "directory",
@@ -34,6 +35,8 @@ _LISTS: tuple[tuple[str, str, str, Mapping[str, Any]], ...] = (
     ("message_search", "search_final_of_chat", "", {**_FINAL, "phones": [_CHAT]}),
 )
 """With the instance they are read of."""
+
+_ONCE, _EACH_TIME = {"list_statuses"}, {"search_final_of_chat"}
 
 _REPEATED: tuple[tuple[str, str, str, Mapping[str, Any]], ...] = (
     ("sessions", "lease_share", "", _NODE),
@@ -73,7 +76,9 @@ def lists(known_id: str) -> Iterator[Step]:
     for line, of in ((LINE, ""), (BUSY_LINE, "most messages")):
         for file, name, label, parameters in _LISTS:
             title = ", ".join(filter(None, (label, of)))
-            yield Step(file, name, {"instance_id": line, **parameters}, once=False, label=title)
+            of_line = {"instance_id": line, **parameters}
+            each_time = name in _EACH_TIME
+            yield Step(file, name, of_line, once=name in _ONCE, label=title, each_time=each_time)
     found = {"instance_id": LINE, "message_id": known_id}
     yield Step("history", "find_message", found, once=False)
 

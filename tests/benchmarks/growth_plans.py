@@ -29,7 +29,7 @@ class Planning(StrEnum):
     EACH_TIME = "planned each time"
     """For these parameters, with the statistics of now."""
     AS_IT_RUNS = "as it runs"
-    """Once if the gateway asks for it; else Postgres chooses, as after some uses."""
+    """As the gateway asks for it; else Postgres chooses, as after some uses."""
 
 
 @dataclass(slots=True)
@@ -77,10 +77,11 @@ class Measurement:
         return costs
 
     async def _explain(self, step: Step) -> dict[str, Any]:
-        as_it_runs = self._planning is Planning.AS_IT_RUNS
+        as_it_runs = self._planning is Planning.AS_IT_RUNS and not step.each_time
         await self._plans.plan_once(self._connection, once=step.once and as_it_runs)
         if not as_it_runs:
             await self._connection.execute("set plan_cache_mode = force_custom_plan")
+            self._plans.once = None
         call = await self._prepared_call(step)
         cursor = await self._connection.execute(_EXPLAIN + call, prepare=False)
         ((found,),) = await cursor.fetchall()

@@ -34,6 +34,8 @@ class Step:
     parameters: Parameters
     once: bool = True
     """Whether the gateway runs it on `Database.planned_once`."""
+    each_time: bool = False
+    """Whether the gateway runs it on `Database.planned_each_time`."""
     label: str = ""
 
     @property

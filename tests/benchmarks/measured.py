@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
@@ -68,6 +69,25 @@ class Meter:
         self._own_backend = backend
         self._postmaster = psutil.Process(backend.ppid())
         self._has_statements = False
+
+    @contextmanager
+    def on_first_core(self) -> Iterator[None]:
+        """Keeps the gateway, Postgres and what this process starts on one core; only on Linux."""
+        cores = os.sched_getaffinity(0)
+        self._move({min(cores)})
+        try:
+            yield
+        finally:
+            self._move(cores)
+
+    def _move(self, cores: set[int]) -> None:
+        os.sched_setaffinity(0, cores)
+        for process in (*self._gateway, self._postmaster):
+            for member in (process, *process.children(recursive=True)):
+                with suppress(psutil.Error):  # the process has ended
+                    for thread in member.threads():
+                        with suppress(ProcessLookupError):  # the thread has ended
+                            os.sched_setaffinity(thread.id, cores)
 
     async def prepare(self) -> None:
         """Finds out whether pg_stat_statements is loaded."""

@@ -65,11 +65,21 @@ class Campaign:
             played = await self._play(scene)
             if played.early:
                 self.figures.errors.append(f"without a cut: {played.early}")
+            await self._deliveries_recorded()
             seen = [names[text] for text in tuple(self.connection.seen) if text in names]
             self.plan.note(scene, seen, played.seconds, alone=alone)
             if self.verbose:
                 echo(f"{played.seconds:5.1f} s  {scene}")
         self.connection.seen.clear()
+
+    async def _deliveries_recorded(self) -> None:
+        """Waits for the statement that follows the last callback of a scene."""
+        with suppress(TimeoutError):
+            await self.tour.until(
+                lambda: self.tour.rows("select 1 from delivery_queues where claim_id is not null"),
+                lambda claimed: not claimed,
+                seconds=self.limit_seconds,
+            )
 
     async def cut_all(self, cuts: Collection[Cut]) -> None:
         """Cuts targets of the plan until none is left, or Ctrl-C cancels this task."""

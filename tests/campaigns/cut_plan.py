@@ -26,8 +26,13 @@ class CutPlan:
     """Hands out the scenes and the targets, and keeps what the exploration found."""
 
     def __init__(self, scenes: Collection[str], *, plain_gateways: int) -> None:
-        """Divides the scenes; both kinds of gateway play what a gateway does by itself."""
+        """Divides the scenes; both kinds of gateway play what a gateway does by itself.
+
+        The equipped one explores no others where a plain one can: its engines and Kafka run their
+        own statements beside any scene, and those would count as what a plain gateway reaches.
+        """
         both = {BY_ITSELF, AT_START} if plain_gateways else set()
+        self._explores_all = not plain_gateways
         # Each by whether it is for the equipped gateway alone.
         self._scenes = {
             True: deque(each for each in scenes if each in EQUIPPED_SCENES | both),
@@ -44,7 +49,8 @@ class CutPlan:
 
     def scenes_of(self, *, equipped: bool) -> Iterator[tuple[str, bool]]:
         """Yields the next scene to explore, and whether it is for the equipped gateway alone."""
-        for alone in (True, False) if equipped else (False,):
+        kinds = (True, False) if self._explores_all else (equipped,)
+        for alone in kinds:
             while self._scenes[alone]:
                 yield self._scenes[alone].popleft(), alone
 

@@ -176,6 +176,7 @@ async def read_history(tour: Tour) -> None:
         await tour.line.call("GET", "/chats", params={"page": page, "pageSize": 1})
     for path in (f"/messages/{message_id}", "/messages", "/proxy", f"/queue/{message_id}"):
         await tour.line.call("GET", path)
+    await tour.line.call("GET", "/messages", params={"phone": BEN})
 
 
 async def send_by_kafka(tour: Tour) -> None:

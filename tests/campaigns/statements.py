@@ -100,7 +100,6 @@ NOT_DRIVEN: dict[str, str] = {
     "baileys/add_send": "needs an id of another form than the gateway gives",
     "baileys/delete_device": _LINKING,
     "baileys/find_received": "needs a message that waits for a login; the store repeats it",
-    "whatsmeow/add_device": _LINKING,
     "whatsmeow/delete_device": _LINKING,
     **{
         f"{engine}/set_event_aside": (
@@ -108,10 +107,7 @@ NOT_DRIVEN: dict[str, str] = {
         )
         for engine in ("baileys", "whatsmeow")
     },
-    **{
-        f"baileys/{name}": "needs another secret; tests/postgres/test_baileys_store.py has one"
-        for name in ("list_stale_keys", "reseal_keys")
-    },
+    "baileys/reseal_keys": "needs another secret; tests/postgres/test_baileys_store.py has one",
 }
 """Statements that the scenes do not run, and why."""
 
