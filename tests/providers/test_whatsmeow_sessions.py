@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,6 +22,7 @@ from gateway.contract.zapi.instances import (
 )
 from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import NotConnected, Unconfirmed
+from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged, IdentityLearned, MessageReceived
 from tests.fixtures.proxies import local_proxy
@@ -80,14 +82,27 @@ async def test_session_moves_to_another_node_without_a_code(
 
 
 async def test_receipt_confirms_a_message_after_the_child_died(
-    pair: Pair, whatsapp: FakeWhatsApp
+    pair: Pair, whatsapp: FakeWhatsApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, bob = pair
+    assert isinstance(ana.session, WhatsmeowSession)
+    store, child, has_arrived = ana.session._context.store, ana.child, asyncio.Event()
+    add_event = store.add_event
+
+    async def add_unless_it_dies(instance_id: str, name: str, body: dict[str, Any]) -> None:
+        """Loses the receipt with the child, after the child could have acknowledged it."""
+        if name == "Receipt" and instance_id == "ana" and not has_arrived.is_set():
+            has_arrived.set()
+            await ana.session.check_health()
+            os.kill(child.pid, signal.SIGKILL)
+            await child.gone.wait()
+            raise asyncio.CancelledError
+        await add_event(instance_id, name, body)
+
+    monkeypatch.setattr(store, "add_event", add_unless_it_dies)
     await whatsapp.control("behave", hold_acks=True)
     try:
         sending = asyncio.create_task(ana.send(SendText(phone=bob.phone, message="once")))
-        await bob.wait_for(MessageReceived)
-        os.kill(ana.pid, signal.SIGKILL)
         receipt = await sending
     finally:
         await whatsapp.control("behave", hold_acks=False)
@@ -103,7 +118,7 @@ async def test_send_without_receipt_is_unconfirmed_or_not_sent(
     before = len((await whatsapp.control("state"))["sent"])
     await whatsapp.control("behave", lose=True)
     try:
-        sending = asyncio.create_task(ana.send(SendText(phone=bob.phone, message="x"), seconds=4))
+        sending = asyncio.create_task(ana.send(SendText(phone=bob.phone, message="x"), seconds=10))
         await whatsapp.state_when(lambda state: len(state["sent"]) > before)
         os.kill(ana.pid, signal.SIGKILL)
         with pytest.raises(Unconfirmed):

@@ -21,12 +21,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway.providers.whatsmeow.child.receipts import Receipts
+
 _QUIET_SECONDS = 1.0
 _MAX_ENCRYPTING_SECONDS = 20.0  # it asks WhatsApp for keys, which may not answer
 _MAX_WAITING, _MAX_STORED = 4_096, 256
 
 _STANZA = re.compile(r"<(\w+)([^>]*)>")
-_ATTRIBUTE = re.compile(r"""\b(id|type|class|from)=["']([^"']*)["']""")
+_ATTRIBUTE = re.compile(r"""\b(id|type|class|from|to|participant|error)=["']([^"']*)["']""")
 _ENCRYPTED = re.compile(r"""<enc [^>]*type=["'](?:msg|pkmsg|skmsg|msmsg)["']""")
 _OF_MESSAGE = frozenset({"Message", "UndecryptableMessage"})
 _CONFIRMATIONS = frozenset({None, "inactive", "sender", "peer_msg", "hist_sync"})
@@ -73,6 +75,7 @@ class Receiving:
         self._stored: OrderedDict[str, None] = OrderedDict()
         self._reporting = 0
         self._encrypting = 0
+        self.receipts = Receipts()
 
     def begin_encryption(self) -> None:
         """Waits until no message is being decrypted; none is until `end_encryption`.
@@ -112,6 +115,8 @@ class Receiving:
                 if message_id and (received is None or received.is_released):
                     self._note_stored(message_id)
                 self._changed.notify_all()
+        if name == "Receipt":
+            self.receipts.note_stored(body)
 
     def on_log(self, name: str, text: str) -> None:
         """Reads a line of the library's log, and stops the thread that wrote it if it has to."""
@@ -129,12 +134,15 @@ class Receiving:
     def _on_arrival(self, stanza: str) -> None:
         tag, attributes = _parsed(stanza)
         if tag == "success":  # what arrived on an earlier connection is decrypted by now, or never
+            self.receipts.drop_all()
             with self._changed:
                 self._waiting.clear()
         elif tag in _ENCRYPTED_STANZAS and not attributes.get("from", "").endswith("@newsletter"):
             parts = len(_ENCRYPTED.findall(stanza))
             with self._changed:
                 self._waiting.append((attributes.get("id", ""), parts))
+        elif tag == "receipt":
+            self.receipts.add(stanza, attributes)
 
     def _before_decryption(self) -> None:
         with self._changed:
@@ -155,6 +163,8 @@ class Receiving:
         )
         if is_confirmation and (message_id := attributes.get("id")):
             self._before_confirmation(message_id)
+        elif tag == "ack" and attributes.get("class") == "receipt":
+            self.receipts.before_acknowledgement(attributes)
 
     def _before_confirmation(self, message_id: str) -> None:
         with self._changed:
