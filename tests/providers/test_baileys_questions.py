@@ -17,6 +17,7 @@ from gateway.errors import NotConnected, SessionUnavailable, TryAgainLater
 from gateway.providers.baileys.store import BaileysStore
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged, MessageReceived
+from gateway.sessions.reachability import NetworkFault
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.baileys_node import Node, node_at
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
@@ -126,3 +127,22 @@ async def test_question_of_a_closed_session_lets_no_later_one_wait(
             await ana.until_state(ConnectionState.CONNECTED)
             await ana.send(SendText(phone=bob.phone, message="Hello"))
             assert (await bob.wait_for(MessageReceived)).chat == ana.phone
+
+
+async def test_connection_that_broke_early_is_not_called_open(
+    database_url: str, whatsapp: FakeWhatsApp
+) -> None:
+    async with node_at(database_url, whatsapp) as node:
+        async with node.opened("ana") as ana:
+            await ana.link()
+        async with unanswered(whatsapp, "passive"), node.opened("ana", phone=ana.phone) as ana:
+            await ana.until_state(ConnectionState.CONNECTED)
+            await whatsapp.control("behave", refusing=True)
+            try:
+                await whatsapp.control("cut", phone=ana.phone)
+                refused = NetworkFault.INTERCEPTED
+                await ana.wait_for(ConnectionChanged, lambda c: refused.is_in(c.reason))
+            finally:
+                await whatsapp.control("behave", refusing=False)
+            states = [e.state for e in ana.events if isinstance(e, ConnectionChanged)]
+            assert states.count(ConnectionState.CONNECTED) == 1

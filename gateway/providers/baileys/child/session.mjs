@@ -14,6 +14,7 @@ import { callOf, notificationsOf, presenceOf, receiptOf, writingOf } from './sta
 import { Unreadable } from './unreadable.mjs';
 
 const CONTACT = 'contact';
+const CONNECTION_ENDED = 428;
 const RESTART_REQUIRED = 515;
 const ENDS = {
   401: 'LoggedOut', 402: 'TemporaryBan', 403: 'TemporaryBan', 405: 'ClientOutdated', 406: 'LoggedOut',
@@ -101,8 +102,9 @@ export class Session {
       defaultQueryTimeoutMs: undefined, // `questions` ends them
       getMessage: async ({ id }) => this.sent.message(id),
     });
-    this.#tapEvents(this.sock.ev);
+    this.#tapEvents(this.sock);
     this.#listen(this.sock.ws);
+    this.#endIfRefused(this.sock);
   }
 
   async close() {
@@ -127,6 +129,16 @@ export class Session {
     if (this.#watchedPeople.size >= MAX_WATCHED) this.#watchedPeople.clear();
     this.#watchedPeople.add(jid);
     this.sock.presenceSubscribe(jid).catch(() => this.#watchedPeople.delete(jid));
+  }
+
+  // The library listens for an answer that opens no web socket, such as a proxy's, and does nothing
+  // with it: the attempt would never end.
+  #endIfRefused(sock) {
+    sock.ws.on('unexpected-response', (_request, { socket, statusCode }) => {
+      const by = socket.encrypted ? 'server' : 'proxy'; // which answers before there is a tunnel
+      const refusal = new Error(`Unexpected ${by} response: ${statusCode}`);
+      sock.end(Object.assign(refusal, { output: { statusCode: CONNECTION_ENDED } }));
+    });
   }
 
   async #end() {
@@ -157,11 +169,12 @@ export class Session {
   }
 
   // Sees every event when it is emitted; the library's own listeners get them in batches.
-  #tapEvents(ev) {
-    const emit = ev.emit.bind(ev);
-    ev.emit = (name, data) => {
+  #tapEvents(sock) {
+    const emit = sock.ev.emit.bind(sock.ev);
+    sock.ev.emit = (name, data) => {
       const result = emit(name, data);
-      this.#onEvent(name, data);
+      // The library says that it is open after some waiting, even if the connection broke meanwhile.
+      if (data?.connection !== 'open' || sock.ws.isOpen) this.#onEvent(name, data);
       return result;
     };
   }
@@ -278,7 +291,7 @@ export class Session {
       }
     };
     ws.on('CB:ack,class:message', ({ attrs }) => this.sent.acknowledged(attrs));
-    ws.prependListener('CB:success', (node) => this.#onLogin(node));
+    ws.prependListener('CB:success', (node) => ws.isOpen && this.#onLogin(node));
     this.#isCatchingUp = true;
     ws.on('CB:ib,,offline', () => {
       this.#isCatchingUp = false;
