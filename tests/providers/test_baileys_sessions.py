@@ -147,7 +147,7 @@ async def test_send_without_receipt_is_unconfirmed_or_not_sent(
     before = len((await whatsapp.control("state"))["sent"])
     await whatsapp.control("behave", lose=True)
     try:
-        sending = asyncio.create_task(ana.send(SendText(phone=bob.phone, message="x"), seconds=4))
+        sending = asyncio.create_task(ana.send(SendText(phone=bob.phone, message="x"), seconds=10))
         await whatsapp.state_when(lambda state: len(state["sent"]) > before)
         os.kill(ana.pid, signal.SIGKILL)
         with pytest.raises(Unconfirmed):

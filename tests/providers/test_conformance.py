@@ -137,7 +137,7 @@ async def test_failed_send_raises_the_matching_error(world: World, name: str) ->
         await listening.send(text(world, f"{name} last"), f"{name} last")
         await world.fail_next(Unconfirmed)
         with pytest.raises(Unconfirmed):
-            await listening.send(text(world, f"{name} lost"), f"{name} lost", seconds=1)
+            await listening.send(text(world, f"{name} lost"), f"{name} lost", seconds=4)
     assert name not in await seen_when(world, f"{name} last")
 
 

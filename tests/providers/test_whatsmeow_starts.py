@@ -139,11 +139,11 @@ async def supervised(
 async def test_waiting_for_a_turn_to_start_does_not_time_out(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probing, "_FIRST_CODE_SECONDS", 1.0)
+    monkeypatch.setattr(probing, "_FIRST_CODE_SECONDS", 2.0)
     async with supervised("one", "two", "three") as supervisors:
         codes = [asyncio.create_task(each.code()) for each in supervisors]
         first, second = await started.get(), await started.get()
-        await asyncio.wait(codes, timeout=1.5)
+        await asyncio.wait(codes, timeout=2.5)
         assert not any(code.done() for code in codes)
         assert started.empty()
 
@@ -201,7 +201,7 @@ async def test_caller_waiting_for_a_code_gets_the_start_failure(
 ) -> None:
     states: list[str | None] = []
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE_SECONDS),
         supervised("one", changed=lambda _s, why: states.append(why)) as (session_supervisor,),
     ):
         for _ in range(2):  # the second start is not answered with the end of the first
@@ -225,7 +225,7 @@ async def test_caller_gets_the_reason_when_no_code_is_shown(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probing, "_FIRST_CODE_SECONDS", 0.01)
-    async with asyncio.timeout(10), supervised("one") as (session_supervisor,):
+    async with asyncio.timeout(PATIENCE_SECONDS), supervised("one") as (session_supervisor,):
         asking = asyncio.create_task(session_supervisor.code())
         child = await started.get()
         child.shows_code = False
@@ -240,7 +240,7 @@ async def test_linked_session_without_connection_reports_why(
     states: list[tuple[ConnectionState, str | None]] = []
     device = "5511900000001:1@s.whatsapp.net"
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE_SECONDS),
         supervised("one", device=device, changed=lambda *news: states.append(news)),
     ):
         child = await started.get()

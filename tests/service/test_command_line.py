@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -325,7 +326,9 @@ def test_delete_on_a_terminal_asks(command_in: Any, database_url: str, tmp_path:
             raise AssertionError("the command did not end")
 
     # The next command finds it only where no and Ctrl-C deleted nothing.
-    assert [answered(answer) for answer in ("n\n", "\x03", "y\n")] == [1, 1, 0]
+    assert answered("n\n") == 1
+    assert answered("\x03") in {1, -signal.SIGINT}  # as it came before or at its end
+    assert answered("y\n") == 0
     assert command_in(database_url, "accounts", "list", **where).stdout == ""
 
 

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from psycopg import AsyncConnection
 
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.proxies import local_proxy
 from tests.fixtures.service import RunningGateway, run_command, running_gateway, until
 from tests.fixtures.tcp_postgres import (
@@ -100,8 +101,8 @@ async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
 
             family = await until(look, is_complete)  # the converter starts when the worker does
             gateway.kill()
-            _, left = psutil.wait_procs(family, timeout=30)
-            assert left == []
+            _, left = psutil.wait_procs(family, timeout=PATIENCE_SECONDS)
+            assert [command_of(process) for process in left] == []
             with pytest.raises(httpx.TransportError):
                 await request
 

@@ -55,6 +55,7 @@ def starts_of(found: Seed) -> list[str]:
     return [
         shop.link_path,
         shop.waiting_path,
+        f"/panel/instances/{shop.numbers['new'].id}",  # the lists may begin with linked numbers
         "/panel/link/unknown",
         # A tab leads to it where the provider uses proxies; the sandbox uses none.
         f"/panel/instances/{shop.numbers['counter'].id}/proxy",

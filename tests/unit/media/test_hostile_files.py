@@ -20,6 +20,7 @@ from tests.fixtures.hostile_files import (
     nested_zip,
     zip_of_entries,
 )
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 _MIB = 1024 * 1024
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -69,6 +70,7 @@ async def test_nested_page_ends_within_its_processor_time(
     (tmp_path / "page").write_bytes(nested_page())
     limits = replace(converter.readings.limits, cpu_seconds=0)  # the system counts whole seconds
     monkeypatch.setattr(converter.readings, "limits", limits)
+    monkeypatch.setattr("gateway.media.job_pool._WALL_GRACE_SECONDS", PATIENCE_SECONDS)
 
     with pytest.raises(BadFile, match="processor time"):
         await converter.read("page", tmp_path / "page", instance_id="i")
