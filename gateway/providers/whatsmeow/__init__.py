@@ -8,7 +8,6 @@ The library chooses the message ids. The gateway's id is stored with the library
 `whatsmeow.sends` before the message leaves. A child that ends before that has sent nothing. After
 that, a receipt proves that the message arrived; without one, the message is unconfirmed.
 
-Known losses: the library queues up to a hundred events that its process has not reported; they are
-lost when the process is killed while the database is away. A message that the library had decrypted
-and not reported when the process ended cannot be decrypted again.
+What a killed process loses is in docs/providers.md: events that the library confirms before they
+are stored, and, with keys in a file, a message that it had decrypted.
 """
